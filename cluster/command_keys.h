@@ -1,0 +1,41 @@
+// Finds the keys of a command by its key specs. Pure and allocation-free: positions go to the
+// caller's visitor.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cluster/command_table.h"
+#include "resp/command_view.h"
+
+namespace rcproxy::cluster {
+
+enum class KeysStatus : uint8_t {
+  kOk,
+  kNoKeys,       // The command has no key arguments in this form (EVAL with 0 keys).
+  kBadKeyCount,  // numkeys is not a number, negative, or larger than the arguments: the server's
+                 // error is the answer.
+  kSyntax,       // A keyword that must be there is missing.
+};
+
+// A run of keys: first, first + step, ... `count` of them, as argument indexes.
+struct KeyRun {
+  uint32_t first;
+  uint32_t count;
+  uint32_t step;
+  bool is_channel;
+};
+
+struct KeyRuns {
+  static constexpr int kMax = 8;
+  KeysStatus status = KeysStatus::kNoKeys;
+  int size = 0;
+  KeyRun runs[kMax];
+
+  uint32_t TotalKeys() const;
+};
+
+// Requires: spec.ArityOk(command.size()). For a subcommand, `command` is still the whole command.
+KeyRuns FindKeys(const CommandSpec& spec, const resp::CommandView& command);
+
+}  // namespace rcproxy::cluster

@@ -1,0 +1,103 @@
+// Every command that rcproxy knows: how it is routed and merged, what it does, where its keys are.
+// Generated from the servers' own command data plus overrides with reasons; immutable.
+//
+// Per lookup: one hash of the lower-cased name (two 8-byte words for nearly all), one probe, one
+// compare; no allocation.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace rcproxy::cluster {
+
+// How a request finds its node(s). Where the words exist they are those of the servers' command
+// tips.
+enum class Route : uint8_t {
+  kKeyed,         // All keys in one slot; else CROSSSLOT.
+  kSplit,         // Keys may lie in several slots: one sub-command per slot, merged.
+  kAnyPrimary,    // Keyless, any primary.
+  kAllPrimaries,  // Every primary that owns slots.
+  kAllNodes,      // Every node.
+  kLocal,         // Answered by rcproxy.
+  kContainer,     // The subcommand decides.
+  kTransaction,   // MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+  kBlocking,      // Needs a connection of its own while it may block.
+  kPubSub,        // SUBSCRIBE and friends.
+  kTracking,      // Client-side caching.
+  kNodeOnly,      // Makes sense for one named node only.
+  kRefuse,        // Never available through a proxy.
+};
+
+// How the replies of several parts become one.
+enum class Merge : uint8_t {
+  kNone,
+  kSum,       // Integers; any error is the answer.
+  kAllOk,     // +OK when all are.
+  kKeyOrder,  // Arrays, back in the order of the keys.
+  kConcat,    // Arrays, joined.
+  kFirst,     // Any one answer.
+  kMin,
+  kAnd,  // Per-element logical and (SCRIPT EXISTS).
+  kSpecial,
+};
+
+enum CommandFlag : uint16_t {
+  kFlagRead = 1 << 0,
+  kFlagWrite = 1 << 1,
+  kFlagBlocking = 1 << 2,
+  kFlagAdmin = 1 << 3,
+  kFlagPubSub = 1 << 4,
+  kFlagNoMulti = 1 << 5,
+  kFlagNoAuth = 1 << 6,     // Allowed before AUTH.
+  kFlagReplicaOk = 1 << 7,  // A replica may serve it when the policy says so.
+  kFlagMayReplicate = 1 << 8,
+  kFlagModule = 1 << 9,
+  kFlagDangerous = 1 << 10,
+  kFlagIdempotent =
+      1 << 11,  // Running it twice leaves the same data as once (a retry is harmless).
+};
+
+// Where keys are, in the form of the servers' key specs.
+struct KeySpec {
+  enum class Begin : uint8_t { kNone, kIndex, kKeyword };
+  enum class Find : uint8_t { kRange, kKeyNum, kMovable };
+  Begin begin = Begin::kNone;
+  Find find = Find::kRange;
+  int8_t index =
+      0;  // kIndex: the argument; kKeyword: where the search starts (negative: from the end).
+  std::string_view keyword;  // kKeyword, upper case.
+  int8_t last = 0;           // kRange: last key relative to the first, negative: from the end.
+  int8_t step = 1;
+  int8_t limit = 0;  // kRange with last -1: only 1/limit of the rest are keys (2 = half, XREAD).
+  int8_t keynum_index = 0;  // kKeyNum: where the count is, relative to the begin;
+  int8_t keynum_first = 0;  //          and where the first key is.
+  bool is_channel = false;  // Hashes like a key but is a shard channel.
+};
+
+struct CommandSpec {
+  std::string_view name;  // Lower case; a subcommand as "client|list".
+  int16_t arity = 0;      // As the server counts it; negative: at least.
+  Route route = Route::kRefuse;
+  Merge merge = Merge::kNone;
+  uint16_t flags = 0;
+  uint16_t id = 0;  // Index into the table; stable within one build.
+  std::span<const KeySpec> keys;
+  std::span<const CommandSpec> subcommands;
+  std::string_view group;
+  std::string_view since;
+  std::string_view note;  // What differs from one server, for the documents and errors.
+
+  bool Has(CommandFlag flag) const { return (flags & flag) != 0; }
+  bool ArityOk(size_t args) const {
+    return arity >= 0 ? args == static_cast<size_t>(arity) : args >= static_cast<size_t>(-arity);
+  }
+};
+
+// Returns nullptr for an unknown name. Case does not matter.
+const CommandSpec* FindCommand(std::string_view name);
+const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view name);
+// All commands, sorted by name.
+std::span<const CommandSpec> AllCommands();
+
+}  // namespace rcproxy::cluster

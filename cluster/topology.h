@@ -1,0 +1,80 @@
+// The cluster as nodes have described it: an immutable snapshot, and the parsers of what they say.
+//
+// Owner: std::shared_ptr<const Topology>, one reference per worker. Thread: any, it never changes.
+// Invariants: 1. every slot names a shard or kNoShard; 2. shard and node indexes are valid; 3. node
+// addresses are unique. Sources: CLUSTER SHARDS (7.0), CLUSTER SLOTS (3.0) of the server's command
+// documentation.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/hash_slot.h"
+
+namespace rcproxy::cluster {
+
+struct NodeAddress {
+  std::string host;  // IPv4, IPv6 without brackets, or a host name.
+  uint16_t port = 0;
+
+  bool operator==(const NodeAddress&) const = default;
+  std::string ToString() const;  // "host:port", IPv6 in brackets.
+};
+
+// "host:port", "[v6]:port" or "v6:port" (the last colon splits).
+absl::StatusOr<NodeAddress> ParseNodeAddress(std::string_view text);
+
+struct Node {
+  NodeAddress address;
+  std::string id;
+  std::string hostname;           // Empty when not announced.
+  std::string availability_zone;  // Empty when not announced.
+  bool is_primary = false;
+  bool is_online = true;  // health: online (not fail, not loading).
+  int64_t replication_offset = 0;
+};
+
+struct Shard {
+  static constexpr uint16_t kNoNode = 0xffff;
+  uint16_t primary = kNoNode;  // Index into nodes(); kNoNode when no node claims to be the primary.
+  std::vector<uint16_t> replicas;  // Online ones first.
+};
+
+class Topology {
+ public:
+  static constexpr uint16_t kNoShard = 0xffff;
+
+  struct Range {
+    uint16_t first;
+    uint16_t last;
+    uint16_t shard;
+  };
+  // Requires: indexes valid, ranges disjoint (later ones win otherwise).
+  Topology(std::vector<Node> nodes, std::vector<Shard> shards, const std::vector<Range>& ranges);
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<Shard>& shards() const { return shards_; }
+  uint16_t ShardOfSlot(uint16_t slot) const { return shard_of_slot_[slot]; }
+  int slots_covered() const { return slots_covered_; }
+  // True when slots, primaries, replicas and addresses are the same.
+  bool SameAs(const Topology& other) const;
+  void CheckInvariants() const;
+
+ private:
+  std::vector<Node> nodes_;
+  std::vector<Shard> shards_;
+  std::array<uint16_t, kSlotCount> shard_of_slot_;
+  int slots_covered_ = 0;
+};
+
+// What a node that was asked at `asked` says. An empty endpoint means the asked host; "?" (unknown)
+// nodes are left out; unknown fields are skipped. Errors: an error reply or a malformed one ->
+// InvalidArgument with the text.
+absl::StatusOr<Topology> ParseClusterShards(std::string_view reply, const NodeAddress& asked);
+absl::StatusOr<Topology> ParseClusterSlots(std::string_view reply, const NodeAddress& asked);
+
+}  // namespace rcproxy::cluster
