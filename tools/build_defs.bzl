@@ -1,4 +1,4 @@
-"""The project's C++ rules: one place for warnings, layering and test sizes."""
+"""The project's build rules: one place for warnings, layering and test sizes."""
 
 _FEATURES = ["layering_check"]
 
@@ -35,10 +35,7 @@ def rcproxy_cc_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
         srcs = srcs,
         data = corpus,
         features = _FEATURES,
-        args = select({
-            "//tools:fuzz": [],
-            "//conditions:default": ["$(locations %s)" % c for c in corpus],
-        }),
+        args = ["$(locations %s)" % c for c in corpus],
         linkopts = select({
             "//tools:fuzz": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
@@ -48,5 +45,30 @@ def rcproxy_cc_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
             "//conditions:default": ["//testing:fuzz_replay_main"],
         }),
         tags = ["fuzz"],
+        **kwargs
+    )
+
+def rcproxy_python_test(name, srcs, main = None, deps = [], data = [], size = "small", tags = [], **kwargs):
+    """A unittest module in Python, run by the system's python3. Its cases are counted in the XML it writes."""
+    main = main or name + ".py"
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = ["//tools:run_python_test.sh"],
+        args = ["$(location %s)" % main],
+        data = srcs + deps + data + ["//testing:unittest_xml.py"],
+        tags = tags,
+        **kwargs
+    )
+
+def rcproxy_integration_test(name, srcs = None, size = "medium", tags = [], **kwargs):
+    """Talks to a real rcproxy, of the same configuration, before a real cluster. Several may run at a time."""
+    rcproxy_python_test(
+        name = name,
+        srcs = srcs or [name + ".py"],
+        size = size,
+        deps = ["//testing:integration_library"],
+        data = ["//proxy:rcproxy"],
+        tags = ["integration"] + tags,
         **kwargs
     )

@@ -1,0 +1,374 @@
+"""A real Redis Cluster on loopback: starts it, breaks it and repairs it.
+
+    with Cluster(primaries=3, replicas_per_primary=1) as cluster:
+        cluster.addresses()                     # ["127.0.0.1:17001", ...]
+        cluster.kill(cluster.primaries()[0])    # and wait_until_ok() for the replica's promotion
+
+Each node is a redis-server process in a folder of its own, without persistence unless options say so. The
+nodes are joined by CLUSTER MEET, ADDSLOTSRANGE and REPLICATE directly, which is done in about three seconds
+(a new primary refuses requests for the first two). Migration of slots is in cluster_migration.py.
+
+Methods may be called from any thread, but only one thread at a time may change the cluster.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+
+from testing import processes
+from testing.cluster_migration import SlotMigration
+from testing.resp_client import Disconnected, RespClient, RespError
+
+SLOT_COUNT = 16384
+
+
+class ClusterError(Exception):
+    """The cluster did not do what was asked, in the time it had."""
+
+
+class Node:
+    """One redis-server. `id` is its name in the cluster, which survives restart()."""
+
+    def __init__(self, port, bus_port, directory):
+        self.host = "127.0.0.1"
+        self.port = port
+        self.bus_port = bus_port
+        self.directory = directory
+        self.process = None
+        self.id = None
+        self.paused = False
+        self._client = None
+
+    @property
+    def address(self):
+        return f"{self.host}:{self.port}"
+
+    def __repr__(self):
+        return f"Node({self.address})"
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log_tail(self, lines=15):
+        try:
+            with open(os.path.join(self.directory, "redis.log"), errors="replace") as log:
+                return "".join(log.readlines()[-lines:])
+        except OSError:
+            return ""
+
+    def command(self, *arguments):
+        """Over a connection that is kept; errors are raised. Not for use by two threads at a time."""
+        for attempt in (1, 2):
+            kept = self._client is not None
+            try:
+                if self._client is None:
+                    self._client = RespClient(self.address, timeout_s=20)
+                return self._client.ok(*arguments)
+            except (OSError, Disconnected):
+                self.disconnect()
+                if attempt == 2 or not kept:
+                    raise
+
+    def disconnect(self):
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def info(self, section, field):
+        text = self.command("INFO", section).decode()
+        for line in text.split("\r\n"):
+            name, _, value = line.partition(":")
+            if name == field:
+                return value
+        return None
+
+    def cluster_info(self):
+        lines = self.command("CLUSTER", "INFO").decode().split("\r\n")
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def cluster_nodes(self):
+        """What this node thinks of all: id -> {"flags": set, "primary": id or None, "link": str, "slots": [str]}."""
+        view = {}
+        for line in self.command("CLUSTER", "NODES").decode().splitlines():
+            fields = line.split(" ")
+            view[fields[0]] = {
+                "flags": set(fields[2].split(",")),
+                "primary": None if fields[3] == "-" else fields[3],
+                "link": fields[7],
+                "slots": fields[8:],
+            }
+        return view
+
+
+class Cluster(SlotMigration):
+    """See the head of this file. `options` are redis.conf directives; `ports` are tried before random ones."""
+
+    def __init__(
+        self,
+        primaries=3,
+        replicas_per_primary=1,
+        node_timeout_ms=1500,
+        options=None,
+        directory=None,
+        ports=None,
+    ):
+        self.nodes = []
+        self._primary_count = primaries
+        self._replicas_per_primary = replicas_per_primary
+        self._options = {
+            "bind": "127.0.0.1",
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": str(node_timeout_ms),
+            "cluster-config-file": "nodes.conf",
+            "cluster-replica-validity-factor": "0",
+            "repl-diskless-sync-delay": "0",
+            "save": "",
+            "appendonly": "no",
+            "protected-mode": "no",
+            "logfile": "redis.log",
+            **(options or {}),
+        }
+        self._ports = list(ports or [])
+        self._owns_directory = directory is None
+        self.directory = directory or tempfile.mkdtemp(prefix="rcproxy-cluster-")
+        os.makedirs(self.directory, exist_ok=True)
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # Life.
+
+    def start(self):
+        count = self._primary_count * (1 + self._replicas_per_primary)
+        for _ in range(count):
+            self._start_new_node()
+        primaries = self.nodes[: self._primary_count]
+        for index, node in enumerate(primaries):
+            first = SLOT_COUNT * index // len(primaries)
+            last = SLOT_COUNT * (index + 1) // len(primaries) - 1
+            node.command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for index, node in enumerate(self.nodes):
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+            for other in self.nodes[:index]:
+                node.command("CLUSTER", "MEET", other.host, other.port, other.bus_port)
+        self._wait(self._all_know_all, 20, "the nodes to meet")
+        for index, replica in enumerate(self.nodes[self._primary_count :]):
+            replica.command("CLUSTER", "REPLICATE", primaries[index % len(primaries)].id)
+        self.wait_until_ok()
+
+    def stop(self):
+        """Ends every process this object started; its folder goes too, unless the caller chose it."""
+        for node in self.nodes:
+            node.disconnect()
+            if node.paused:
+                self.resume(node)
+            if node.is_running():
+                node.process.kill()
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.wait()
+        if self._owns_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    # What there is.
+
+    def addresses(self):
+        return [node.address for node in self.nodes]
+
+    def running(self):
+        return [node for node in self.nodes if node.is_running() and not node.paused]
+
+    def view(self):
+        """The cluster as one running node sees it, see Node.cluster_nodes()."""
+        return self.running()[0].cluster_nodes()
+
+    def node_by_id(self, node_id):
+        return next(node for node in self.nodes if node.id == node_id)
+
+    def primaries(self):
+        """Running primaries that own slots."""
+        return [node for node in self.running() if self._is_primary(node) and self.slots_of(node)]
+
+    def replicas(self, primary=None):
+        return [
+            node
+            for node in self.running()
+            if (own := node.cluster_nodes()[node.id])["primary"]
+            and (primary is None or own["primary"] == primary.id)
+        ]
+
+    def slots_of(self, node):
+        """The slots that the node itself thinks it owns, in order."""
+        slots = []
+        for part in node.cluster_nodes()[node.id]["slots"]:
+            if not part.startswith("["):
+                first, _, last = part.partition("-")
+                slots.extend(range(int(first), int(last or first) + 1))
+        return slots
+
+    # Trouble.
+
+    def kill(self, node):
+        """As a crash: SIGKILL."""
+        node.disconnect()
+        node.process.kill()
+        node.process.wait()
+
+    def pause(self, node):
+        """As a hung machine: connections stay open and nothing answers."""
+        node.paused = True
+        node.disconnect()
+        os.kill(node.process.pid, signal.SIGSTOP)
+
+    def resume(self, node):
+        os.kill(node.process.pid, signal.SIGCONT)
+        node.paused = False
+
+    def restart(self, node):
+        """Starts a killed node again, on the same port and with what its folder still holds."""
+        if node.is_running():
+            raise ClusterError(f"{node} runs already")
+        self._launch(node)
+        self._await_ping(node)
+
+    def failover(self, replica, mode=None):
+        """Makes `replica` the primary: planned by default, or with mode "FORCE" or "TAKEOVER"."""
+        replica.command("CLUSTER", "FAILOVER", *([mode] if mode else []))
+        self._wait(lambda: self._is_primary(replica), 20, f"{replica} to become primary")
+
+    # Membership.
+
+    def add_node(self, replica_of=None):
+        """A new node that has joined and owns nothing; a replica if `replica_of` is given."""
+        known = self.running()
+        node = self._start_new_node()
+        for other in known:
+            node.command("CLUSTER", "MEET", other.host, other.port, other.bus_port)
+        self._wait(self._all_know_all, 20, f"{node} to join")
+        if replica_of is not None:
+            node.command("CLUSTER", "REPLICATE", replica_of.id)
+        self.wait_until_ok()
+        return node
+
+    def remove_node(self, node):
+        """Ends a node that owns no slots and makes all others forget it."""
+        if node.is_running() and self._is_primary(node) and self.slots_of(node):
+            raise ClusterError(f"{node} still owns slots")
+        if node.is_running():
+            self.kill(node)
+        self.nodes.remove(node)
+        for other in self.running():
+            try:
+                other.command("CLUSTER", "FORGET", node.id)
+            except RespError as error:
+                if "Unknown node" not in error.text:
+                    raise
+        shutil.rmtree(node.directory, ignore_errors=True)
+
+    # Waiting.
+
+    def wait_until_ok(self, timeout_s=30):
+        """Until every running node says ok, all agree who owns what, and each replica is in step."""
+        self._wait(self.is_ok, timeout_s, "the cluster to be ok")
+
+    def is_ok(self):
+        running = self.running()
+        views = [node.cluster_nodes() for node in running]
+        owners = [
+            sorted((node_id, tuple(s for s in entry["slots"] if not s.startswith("[")))
+                   for node_id, entry in view.items() if entry["slots"])
+            for view in views
+        ]
+        if any(other != owners[0] for other in owners):
+            return False
+        for node, view in zip(running, views):
+            if node.cluster_info()["cluster_state"] != "ok":
+                return False
+            if not all(self._is_healthy(view, other) for other in running):
+                return False
+            if view[node.id]["primary"] and node.info("replication", "master_link_status") != "up":
+                return False
+        return True
+
+    # Parts.
+
+    @staticmethod
+    def _is_healthy(view, node):
+        entry = view.get(node.id)
+        return (
+            entry is not None
+            and not entry["flags"] & {"fail", "fail?", "handshake", "noaddr"}
+            and entry["link"] == "connected"
+        )
+
+    @staticmethod
+    def _is_primary(node):
+        return "master" in node.cluster_nodes()[node.id]["flags"]
+
+    def _all_know_all(self):
+        running = self.running()
+        return all(self._is_healthy(node.cluster_nodes(), other) for node in running for other in running)
+
+    def _wait(self, condition, timeout_s, what):
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                if condition():
+                    return
+                problem = ""
+            except (OSError, Disconnected, RespError) as error:
+                problem = f" ({error})"
+            if time.monotonic() > deadline:
+                tails = "".join(f"--- {node}\n{node.log_tail()}" for node in self.nodes)
+                raise ClusterError(f"waited {timeout_s} s in vain for {what}{problem}\n{tails}")
+            time.sleep(0.05)
+
+    def _start_new_node(self):
+        for _ in range(5):
+            port = self._ports.pop(0) if self._ports else processes.free_port()
+            directory = os.path.join(self.directory, str(port))
+            shutil.rmtree(directory, ignore_errors=True)
+            os.makedirs(directory)
+            node = Node(port, processes.free_port(), directory)
+            self._launch(node)
+            try:
+                self._await_ping(node)
+            except ClusterError:
+                # Somebody else took one of the two ports between our look and the server's bind.
+                if "in use" in node.log_tail() or "bind" in node.log_tail():
+                    continue
+                raise
+            node.id = node.command("CLUSTER", "MYID").decode()
+            self.nodes.append(node)
+            return node
+        raise ClusterError("could not find free ports for a redis-server")
+
+    def _launch(self, node):
+        arguments = ["redis-server", "--port", node.port, "--cluster-port", node.bus_port, "--dir", node.directory]
+        for name, value in self._options.items():
+            arguments += ["--" + name, value]
+        with open(os.path.join(node.directory, "stderr"), "ab") as stderr:
+            node.process = processes.spawn(arguments, stdout=stderr, stderr=stderr)
+
+    def _await_ping(self, node):
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            try:
+                if node.process.poll() is not None:
+                    raise ClusterError(f"{node} ended with code {node.process.returncode}\n{node.log_tail()}")
+                if node.command("PING") == "PONG":
+                    return
+            except (OSError, Disconnected, RespError):
+                time.sleep(0.02)
+        node.process.kill()
+        raise ClusterError(f"{node} does not answer PING\n{node.log_tail()}")

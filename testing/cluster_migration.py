@@ -1,0 +1,90 @@
+"""Moves slots between the nodes of a cluster, in the steps that the Redis Cluster specification prescribes.
+
+A moving slot answers ASK for keys that have left and TRYAGAIN for commands whose keys are on both sides; when
+it has moved, the source answers MOVED. Tests want to see all of these, so a slot can be held half moved.
+"""
+
+import random
+import time
+
+from testing.resp_client import RespError
+
+_KEYS_PER_STEP = 50
+
+
+class SlotMigration:
+    """The part of Cluster that moves slots. Needs its nodes, primaries(), slots_of() and running()."""
+
+    def begin_migration(self, slot, source, target):
+        """From now on keys that are not (or no longer) at `source` are answered with ASK."""
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+
+    def move_keys(self, slot, source, target, count=None, pause_s=0):
+        """Moves up to `count` keys (all by default), one by one; returns how many went."""
+        moved = 0
+        while count is None or moved < count:
+            keys = source.command("CLUSTER", "GETKEYSINSLOT", slot, _KEYS_PER_STEP)
+            if not keys:
+                break
+            for key in keys[: None if count is None else count - moved]:
+                # NOKEY is a good answer: the key expired or was deleted since we asked.
+                source.command("MIGRATE", target.host, target.port, key, 0, 10000)
+                moved += 1
+                if pause_s:
+                    time.sleep(pause_s)
+        return moved
+
+    def finish_migration(self, slot, source, target):
+        """The new owner first: it raises its epoch, and everybody believes it from then on."""
+        self._wait_for_epochs(target)
+        others = [node for node in self.running() if node not in (source, target)]
+        for node in [target, source] + others:
+            try:
+                node.command("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+            except RespError:
+                # Replicas do not take part; they hear it from their primary.
+                if node in (source, target):
+                    raise
+
+    def _wait_for_epochs(self, target):
+        """Until `target` has heard of every epoch there is.
+
+        A target that believes its own epoch to be the highest does not raise it, and a node that then hears
+        an older message of the source, with a really higher epoch, would bind the slot back for good.
+        """
+        highest = max(int(node.cluster_info()["cluster_current_epoch"]) for node in self.running())
+        deadline = time.monotonic() + 10
+        while int(target.cluster_info()["cluster_current_epoch"]) < highest:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{target} does not hear of epoch {highest}")
+            time.sleep(0.005)
+
+    def migrate_slot(self, slot, source, target, pause_s=0):
+        """All of it, while clients may be writing to the slot; returns how many keys were moved."""
+        self.begin_migration(slot, source, target)
+        moved = self.move_keys(slot, source, target, pause_s=pause_s)
+        while True:
+            try:
+                self.finish_migration(slot, source, target)
+                return moved
+            except RespError as error:
+                # A key came back to the source in between (it is written there only by an ASKING-less
+                # command for a key that still existed): move it as well.
+                if "hash slot" not in error.text:
+                    raise
+                moved += self.move_keys(slot, source, target)
+
+    def migrate_random_slot(self, generator=random, pause_s=0):
+        """A slot of a random primary goes to another one; returns (slot, source, target)."""
+        source, target = generator.sample(self.primaries(), 2)
+        slot = generator.choice(self.slots_of(source))
+        self.migrate_slot(slot, source, target, pause_s)
+        return slot, source, target
+
+    def move_all_slots(self, source, targets):
+        """Empties `source`, to be able to remove it; its slots are dealt out to `targets`."""
+        slots = self.slots_of(source)
+        for index, slot in enumerate(slots):
+            self.migrate_slot(slot, source, targets[index % len(targets)])
+        return len(slots)
