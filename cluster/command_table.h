@@ -1,10 +1,16 @@
 // Every command that rcproxy knows: how it is routed and merged, what it does, where its keys are.
-// Generated from the servers' own command data plus overrides with reasons; immutable.
+// Generated from the servers' own command data plus overrides with reasons (cluster/data,
+// tools/gen_command_table.py); immutable. docs/COMMANDS.md shows the same rows.
+//
+// XREAD, XREADGROUP and TS.READ are kKeyed with kFlagBlocking: they block only with the BLOCK
+// option, for which the router has to look. EVAL and its kind are kKeyed and may have no key: any
+// primary.
 //
 // Per lookup: one hash of the lower-cased name (two 8-byte words for nearly all), one probe, one
 // compare; no allocation.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -55,7 +61,18 @@ enum CommandFlag : uint16_t {
   kFlagModule = 1 << 9,
   kFlagDangerous = 1 << 10,
   kFlagIdempotent =
-      1 << 11,  // Running it twice leaves the same data as once (a retry is harmless).
+      1 << 11,  // Running it twice leaves the same data as once and gives the same reply, so it may
+                // be sent again when the outcome is unknown: the read-only commands. SET or DEL are
+                // left out, since options or the reply may differ the second time.
+  kFlagNotYet = 1 << 12,  // Has a route, but rcproxy does not serve it yet: NotAvailableError.
+};
+
+// Keys that no spec describes are found by a parser for the command; KeySpec::index names it.
+enum class MovableKeys : int8_t {
+  kSort,       // SORT key ... STORE destination: anywhere, the last one counts.
+  kGeoRadius,  // GEORADIUS key ... STORE | STOREDIST destination: the last one counts.
+  kMigrate,    // MIGRATE host port key | "" ... KEYS key ...
+  kJsonDebug,  // JSON.DEBUG MEMORY key; other forms have no key.
 };
 
 // Where keys are, in the form of the servers' key specs.
@@ -64,10 +81,10 @@ struct KeySpec {
   enum class Find : uint8_t { kRange, kKeyNum, kMovable };
   Begin begin = Begin::kNone;
   Find find = Find::kRange;
-  int8_t index =
-      0;  // kIndex: the argument; kKeyword: where the search starts (negative: from the end).
-  std::string_view keyword;  // kKeyword, upper case.
-  int8_t last = 0;           // kRange: last key relative to the first, negative: from the end.
+  int8_t index = 0;  // kIndex: the argument; kKeyword: where the search starts (negative: from the
+                     // end); kMovable: a MovableKeys.
+  std::string_view keyword = {};  // kKeyword, upper case.
+  int8_t last = 0;                // kRange: last key relative to the first, negative: from the end.
   int8_t step = 1;
   int8_t limit = 0;  // kRange with last -1: only 1/limit of the rest are keys (2 = half, XREAD).
   int8_t keynum_index = 0;  // kKeyNum: where the count is, relative to the begin;
@@ -81,7 +98,8 @@ struct CommandSpec {
   Route route = Route::kRefuse;
   Merge merge = Merge::kNone;
   uint16_t flags = 0;
-  uint16_t id = 0;  // Index into the table; stable within one build.
+  uint16_t id = 0;  // Dense and unique, subcommands included: 0 <= id < CommandIdCount(). For a
+                    // command its index in AllCommands().
   std::span<const KeySpec> keys;
   std::span<const CommandSpec> subcommands;
   std::string_view group;
@@ -94,10 +112,15 @@ struct CommandSpec {
   }
 };
 
-// Returns nullptr for an unknown name. Case does not matter.
+// Returns nullptr for an unknown name. Case does not matter. `name` is any bytes of any length; no
+// byte outside it is read.
 const CommandSpec* FindCommand(std::string_view name);
+// `name` is the second argument ("list"). A command other than a container may have subcommands
+// too: COMMAND alone is a command.
 const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view name);
 // All commands, sorted by name.
 std::span<const CommandSpec> AllCommands();
+// One more than the largest id, for arrays of counters.
+int CommandIdCount();
 
 }  // namespace rcproxy::cluster
