@@ -73,7 +73,8 @@ bool ValueParser::ReadLength(int64_t* length) {
     *length = kStreamed;
     return true;
   }
-  if (!ParseInteger(line, length) || *length < -1) return Fail("invalid length");
+  const bool plus = !line.empty() && line[0] == '+';  // Allowed in integers only.
+  if (plus || !ParseInteger(line, length) || *length < -1) return Fail("invalid length");
   return true;
 }
 

@@ -1,0 +1,56 @@
+#include "resp/number.h"
+
+#include <string>
+#include <string_view>
+
+#include "gtest/gtest.h"
+
+namespace rcproxy::resp {
+namespace {
+
+TEST(NumberTest, StrictIntegerHasOneFormPerNumber) {
+  struct Case {
+    std::string_view text;
+    int64_t value;
+  };
+  for (const Case& c :
+       {Case{"0", 0}, Case{"7", 7}, Case{"-1", -1}, Case{"1048576", 1048576},
+        Case{"9223372036854775807", INT64_MAX}, Case{"-9223372036854775808", INT64_MIN}}) {
+    int64_t value = 42;
+    EXPECT_TRUE(ParseStrictInteger(c.text, &value)) << c.text;
+    EXPECT_EQ(value, c.value) << c.text;
+  }
+  for (std::string_view text :
+       {"", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1a", "a", "--1", "9223372036854775808",
+        "-9223372036854775809", "18446744073709551616", "99999999999999999999999"}) {
+    int64_t value = 0;
+    EXPECT_FALSE(ParseStrictInteger(text, &value)) << text;
+  }
+}
+
+TEST(NumberTest, DecimalLengthCountsDigits) {
+  uint64_t power = 1;
+  for (int digits = 1; digits <= 19; ++digits) {
+    EXPECT_EQ(DecimalLength(power), digits);
+    EXPECT_EQ(DecimalLength(power * 10 - 1), digits);
+    power *= 10;
+  }
+  EXPECT_EQ(DecimalLength(0), 1);
+  EXPECT_EQ(DecimalLength(UINT64_MAX), 20);
+}
+
+TEST(NumberTest, ShortLengthReadsUpToThreeDigits) {
+  for (uint32_t n = 0; n <= kShortLengthMax; ++n) {
+    const std::string text = std::to_string(n) + "\r\n??";
+    const ShortLength length = ReadShortLength(text.data());
+    EXPECT_EQ(length.value, n);
+    EXPECT_EQ(length.bytes, static_cast<uint32_t>(text.size() - 2));
+  }
+  for (std::string_view text : {"1000\r\n", "01\r\n?", "001\r\n", "-1\r\n?", "\r\n???", "1\n???",
+                                "1\rX??", "12\rX?", "123\rX", "1x\r\n?", "12x\r\n", "+1\r\n?"}) {
+    EXPECT_EQ(ReadShortLength(text.data()).bytes, 0u) << text;
+  }
+}
+
+}  // namespace
+}  // namespace rcproxy::resp

@@ -1,0 +1,337 @@
+#include "resp/request_scanner.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "resp/inline_command.h"
+#include "resp/number.h"
+#include "resp/writer.h"
+
+namespace rcproxy::resp {
+namespace {
+
+// "*1\r\n$0\r\n\r\n" is the shortest command, "$0\r\n\r\n" the shortest argument. Both are long
+// enough that a short length can be read from their beginning without looking for the end.
+constexpr size_t kCommandBytesMin = 10;
+constexpr size_t kArgumentBytesMin = 6;
+
+// The argument array starts with room for ordinary commands and doubles as arguments really arrive:
+// a count alone must not be able to claim memory.
+constexpr size_t kArgsRoomMin = 64;
+// What is kept over Reset: room for commands of this many arguments, and this much rewritten text.
+constexpr size_t kArgsRoomKept = 64 * 1024;
+constexpr size_t kRewrittenBytesKept = 4 * 1024;
+
+// Writes the spans of the arguments that are complete, have short lengths and proper line ends.
+// Stops at the first one that is anything else. Returns: the first byte not taken.
+inline const char* TakeShort(const char* base, const char* p, const char* end, ArgSpan** next,
+                             const ArgSpan* last) {
+  ArgSpan* out = *next;
+  while (out != last) {
+    if (static_cast<size_t>(end - p) < kArgumentBytesMin || *p != '$') break;
+    const ShortLength length = ReadShortLength(p + 1);
+    if (length.bytes == 0) break;
+    const char* payload = p + 1 + length.bytes;
+    if (static_cast<size_t>(end - payload) < size_t{length.value} + 2) break;
+    const char* payload_end = payload + length.value;
+    if (!IsCrlf(payload_end)) break;
+    *out++ = {static_cast<uint32_t>(payload - base), length.value};
+    p = payload_end + 2;
+  }
+  *next = out;
+  return p;
+}
+
+// Where whole arguments may be taken from: what lies behind command_bytes_max is not the command's.
+inline const char* UsableEnd(std::string_view input, const RequestLimits& limits) {
+  return input.data() + std::min<size_t>(input.size(), limits.command_bytes_max);
+}
+
+bool EqualsIgnoreCase(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+RequestScanner& RequestScanner::operator=(RequestScanner&& other) noexcept {
+  RequestScanner taken(std::move(other));
+  Swap(taken);
+  return *this;
+}
+
+void RequestScanner::Swap(RequestScanner& other) noexcept {
+  std::swap(args_, other.args_);
+  std::swap(data_, other.data_);
+  std::swap(rewritten_, other.rewritten_);
+  std::swap(error_, other.error_);
+  std::swap(consumed_, other.consumed_);
+  std::swap(size_hint_, other.size_hint_);
+  std::swap(args_count_, other.args_count_);
+  std::swap(args_expected_, other.args_expected_);
+  std::swap(position_, other.position_);
+  std::swap(line_searched_, other.line_searched_);
+  std::swap(payload_bytes_, other.payload_bytes_);
+  std::swap(state_, other.state_);
+  std::swap(malformed_ends_, other.malformed_ends_);
+}
+
+void RequestScanner::ResetAll() {
+  if (args_.size() > kArgsRoomKept) std::vector<ArgSpan>(kArgsRoomMin).swap(args_);
+  if (rewritten_.capacity() > kRewrittenBytesKept) std::string().swap(rewritten_);
+  rewritten_.clear();
+  data_ = nullptr;
+  error_ = {};
+  consumed_ = 0;
+  size_hint_ = 0;
+  args_count_ = 0;
+  args_expected_ = 0;
+  position_ = 0;
+  line_searched_ = 0;
+  payload_bytes_ = 0;
+  state_ = State::kStart;
+  malformed_ends_ = false;
+}
+
+// The whole command in one go, when it is complete and ordinary; otherwise as far as that goes, and
+// Resume does the rest.
+ScanStatus RequestScanner::Scan(std::string_view input, const RequestLimits& limits) {
+  if (state_ != State::kStart || input.size() < kCommandBytesMin || input[0] != '*' ||
+      limits.bulk_bytes_max < kShortLengthMax) {
+    return Resume(input, limits);
+  }
+  const char* const base = input.data();
+  const ShortLength count = ReadShortLength(base + 1);
+  // A count of zero is none of our business here: one less is a very large number.
+  if (count.bytes == 0 || count.value - 1 >= std::min<size_t>(limits.args_max, args_.size())) {
+    return Resume(input, limits);
+  }
+  ArgSpan* next = args_.data();
+  const ArgSpan* const last = next + count.value;
+  const char* p = TakeShort(base, base + 1 + count.bytes, UsableEnd(input, limits), &next, last);
+  if (next == last) {
+    data_ = base;
+    consumed_ = static_cast<size_t>(p - base);
+    args_count_ = count.value;
+    return ScanStatus::kCommand;
+  }
+  state_ = State::kBulkHeader;
+  args_expected_ = count.value;
+  args_count_ = static_cast<uint32_t>(next - args_.data());
+  position_ = static_cast<uint32_t>(p - base);
+  return Resume(input, limits);
+}
+
+ScanStatus RequestScanner::Resume(std::string_view input, const RequestLimits& limits) {
+  if (state_ == State::kStart) {
+    if (input.empty()) return NeedMore(1);
+    state_ = input[0] == '*' ? State::kCount : State::kInline;
+  }
+  if (state_ == State::kInline) return ScanInline(input, limits);
+  if (state_ == State::kCount) {
+    const ScanStatus status = ReadCount(input, limits);
+    if (state_ != State::kBulkHeader) return status;
+  }
+  return ScanArguments(input, limits);
+}
+
+ScanStatus RequestScanner::ScanArguments(std::string_view input, const RequestLimits& limits) {
+  while (true) {
+    if (state_ == State::kBulkHeader) {
+      TakeShortArguments(input, limits);
+      if (args_count_ == args_expected_) return Finish(input);
+      const ScanStatus status = ReadBulkHeader(input, limits);
+      if (state_ != State::kPayload) return status;
+    }
+    if (!TakePayload(input)) return NeedMore(size_t{position_} + payload_bytes_ + 2);
+    if (args_count_ == args_expected_) return Finish(input);
+  }
+}
+
+void RequestScanner::TakeShortArguments(std::string_view input, const RequestLimits& limits) {
+  const char* const end = UsableEnd(input, limits);
+  // A header line already begun is looked at by ReadBulkHeader, which knows how far it has got.
+  if (limits.bulk_bytes_max < kShortLengthMax || line_searched_ != 0) return;
+  if (input.data() + position_ >= end) return;
+  ArgSpan* next = args_.data() + args_count_;
+  const ArgSpan* const last = args_.data() + std::min<size_t>(args_expected_, args_.size());
+  const char* p = TakeShort(input.data(), input.data() + position_, end, &next, last);
+  args_count_ = static_cast<uint32_t>(next - args_.data());
+  position_ = static_cast<uint32_t>(p - input.data());
+}
+
+// Finds the CR that ends the line at position_; like the server, takes whatever follows it for the
+// LF. Only the first kInlineBytesMax + 1 bytes count, so that the answer does not depend on how the
+// bytes arrive.
+RequestScanner::Line RequestScanner::FindLineEnd(std::string_view input, size_t* line_bytes) {
+  const std::string_view line = input.substr(position_, size_t{kInlineBytesMax} + 1);
+  const size_t cr = line.find('\r', line_searched_);
+  if (cr == std::string_view::npos) {
+    line_searched_ = static_cast<uint32_t>(line.size());
+    return line.size() > kInlineBytesMax ? Line::kTooLong : Line::kCut;
+  }
+  line_searched_ = static_cast<uint32_t>(cr);
+  if (position_ + cr + 1 >= input.size()) return Line::kCut;
+  if (input[position_ + cr + 1] != '\n') malformed_ends_ = true;
+  *line_bytes = cr;
+  return Line::kComplete;
+}
+
+ScanStatus RequestScanner::ReadCount(std::string_view input, const RequestLimits& limits) {
+  size_t line_bytes = 0;
+  switch (FindLineEnd(input, &line_bytes)) {
+    case Line::kCut:
+      return NeedMore(input.size() + 1);
+    case Line::kTooLong:
+      return Fail("-ERR Protocol error: too big mbulk count string");
+    case Line::kComplete:
+      break;
+  }
+  int64_t count = 0;
+  const int64_t count_max = std::max(limits.args_max, kRequestArgsMax);
+  if (!ParseStrictInteger(input.substr(1, line_bytes - 1), &count) || count > count_max) {
+    return Fail("-ERR Protocol error: invalid multibulk length");
+  }
+  if (count > int64_t{limits.args_max}) {
+    return Fail(limits.authenticated ? "-ERR Protocol error: invalid multibulk length"
+                                     : "-ERR Protocol error: unauthenticated multibulk length");
+  }
+  if (count <= 0) return Empty(line_bytes + 2);
+  args_expected_ = static_cast<uint32_t>(count);
+  ReserveArguments(1);
+  position_ = static_cast<uint32_t>(line_bytes + 2);
+  line_searched_ = 0;
+  state_ = State::kBulkHeader;
+  return ScanStatus::kNeedMore;
+}
+
+ScanStatus RequestScanner::ReadBulkHeader(std::string_view input, const RequestLimits& limits) {
+  size_t line_bytes = 0;
+  switch (FindLineEnd(input, &line_bytes)) {
+    case Line::kCut:
+      return NeedMore(std::max<size_t>(input.size() + 1, position_ + kArgumentBytesMin));
+    case Line::kTooLong:
+      return Fail("-ERR Protocol error: too big bulk count string");
+    case Line::kComplete:
+      break;
+  }
+  const std::string_view line = input.substr(position_, line_bytes + 1);  // With its CR.
+  if (line[0] != '$') return FailOnPrefix(line[0]);
+  int64_t size = 0;
+  const int64_t size_max = std::max(limits.bulk_bytes_max, kRequestBulkBytesMax);
+  if (!ParseStrictInteger(line.substr(1, line_bytes - 1), &size) || size < 0 || size > size_max) {
+    return Fail("-ERR Protocol error: invalid bulk length");
+  }
+  if (size > int64_t{limits.bulk_bytes_max}) {
+    return Fail(limits.authenticated ? "-ERR Protocol error: invalid bulk length"
+                                     : "-ERR Protocol error: unauthenticated bulk length");
+  }
+  const uint64_t payload = uint64_t{position_} + line_bytes + 2;
+  if (payload + static_cast<uint64_t>(size) + 2 > limits.command_bytes_max) {
+    return Fail("-ERR Protocol error: too big request");
+  }
+  position_ = static_cast<uint32_t>(payload);
+  payload_bytes_ = static_cast<uint32_t>(size);
+  line_searched_ = 0;
+  state_ = State::kPayload;
+  return ScanStatus::kNeedMore;
+}
+
+bool RequestScanner::TakePayload(std::string_view input) {
+  const size_t end = size_t{position_} + payload_bytes_;
+  if (input.size() < end + 2) return false;
+  if (!IsCrlf(input.data() + end)) malformed_ends_ = true;
+  ReserveArguments(size_t{args_count_} + 1);
+  args_[args_count_++] = {position_, payload_bytes_};
+  position_ = static_cast<uint32_t>(end + 2);
+  state_ = State::kBulkHeader;
+  return true;
+}
+
+ScanStatus RequestScanner::ScanInline(std::string_view input, const RequestLimits& limits) {
+  const std::string_view seen = input.substr(0, size_t{limits.inline_bytes_max} + 1);
+  const size_t newline = seen.find('\n', line_searched_);
+  if (newline == std::string_view::npos) {
+    line_searched_ = static_cast<uint32_t>(seen.size());
+    if (seen.size() <= limits.inline_bytes_max) return NeedMore(input.size() + 1);
+    return Fail("-ERR Protocol error: too big inline request");
+  }
+  std::string_view line = input.substr(0, newline);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  std::string text;
+  std::vector<ArgSpan> args;
+  if (!SplitInlineCommand(line, &text, &args)) {
+    return Fail("-ERR Protocol error: unbalanced quotes in request");
+  }
+  if (args.empty()) return Empty(newline + 1);
+  const std::string_view name(text.data() + args[0].offset, args[0].size);
+  // A browser was talked into sending us an HTTP request: its body may hold commands.
+  if (EqualsIgnoreCase(name, "post") || EqualsIgnoreCase(name, "host:")) return Fail("");
+  ReserveArguments(args.size());
+  std::copy(args.begin(), args.end(), args_.begin());
+  args_count_ = static_cast<uint32_t>(args.size());
+  consumed_ = newline + 1;
+  Rewrite(text);
+  state_ = State::kDone;
+  return ScanStatus::kCommand;
+}
+
+void RequestScanner::ReserveArguments(size_t count) {
+  if (args_.size() >= count) return;
+  args_.resize(std::max({count, args_.size() * 2, kArgsRoomMin}));
+}
+
+// Writes the arguments, whose spans lie in `source`, as multibulk, and moves the spans there.
+void RequestScanner::Rewrite(std::string_view source) {
+  size_t size = HeaderBytes(args_count_);
+  for (uint32_t i = 0; i < args_count_; ++i) size += BulkBytes(args_[i].size);
+  rewritten_.resize(size);
+  char* const base = rewritten_.data();
+  char* out = base + WriteArrayHeader(base, args_count_);
+  for (uint32_t i = 0; i < args_count_; ++i) {
+    ArgSpan& arg = args_[i];
+    const std::string_view payload = source.substr(arg.offset, arg.size);
+    arg.offset = static_cast<uint32_t>(out - base + HeaderBytes(arg.size));
+    out += WriteBulk(out, payload);
+  }
+  data_ = nullptr;
+}
+
+ScanStatus RequestScanner::NeedMore(size_t hint) {
+  size_hint_ = std::max(size_hint_, hint);
+  return ScanStatus::kNeedMore;
+}
+
+ScanStatus RequestScanner::Finish(std::string_view input) {
+  consumed_ = position_;
+  data_ = input.data();
+  if (malformed_ends_) Rewrite(input);
+  state_ = State::kDone;
+  return ScanStatus::kCommand;
+}
+
+ScanStatus RequestScanner::Empty(size_t consumed) {
+  consumed_ = consumed;
+  state_ = State::kDone;
+  return ScanStatus::kEmpty;
+}
+
+ScanStatus RequestScanner::Fail(std::string_view text) {
+  error_ = text;
+  state_ = State::kDone;
+  return ScanStatus::kError;
+}
+
+ScanStatus RequestScanner::FailOnPrefix(char found) {
+  rewritten_ = "-ERR Protocol error: expected '$', got '";
+  rewritten_ += found >= ' ' && found <= '~' ? found : ' ';
+  rewritten_ += '\'';
+  return Fail(rewritten_);
+}
+
+}  // namespace rcproxy::resp
