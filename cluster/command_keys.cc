@@ -64,6 +64,8 @@ KeysStatus AddRange(const KeySpec& spec, size_t begin, const CommandView& comman
   if (spec.last < 0) {
     last = spec.limit > 1 ? first + (size - first) / spec.limit + spec.last : size + spec.last;
   }
+  // An open range may be empty: PFMERGE with a destination alone.
+  if (first == size && spec.last < 0 && spec.limit <= 1) return KeysStatus::kNoKeys;
   if (first >= size || last >= size || last < first) return KeysStatus::kSyntax;
   Add(found, begin, static_cast<size_t>((last - first) / spec.step + 1),
       static_cast<size_t>(spec.step), spec.is_channel);
