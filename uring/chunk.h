@@ -29,6 +29,7 @@ struct Chunk {
   uint32_t refs = 0;
   ChunkPool* pool = nullptr;
   Chunk* next_free = nullptr;
+  bool from_heap = false;  // TakeLarge: freed, not pooled, when the last reference goes.
 };
 
 class ChunkPool {

@@ -17,7 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <utility>
 
 #include "uring/chunk.h"
 
@@ -52,9 +52,13 @@ class Completion {
     in_flight_ = event.more;
     handler_(this, std::move(event));  // May free *this when !more.
   }
+  // What the implementation remembers about the operation; nullptr when nothing.
+  void* io_state() const { return io_state_; }
+  void set_io_state(void* state) { io_state_ = state; }
 
  private:
   Handler handler_;
+  void* io_state_ = nullptr;
   bool in_flight_ = false;
 };
 
@@ -62,10 +66,12 @@ class Io {
  public:
   virtual ~Io() = default;
 
-  // Accepts connections on a listening descriptor until cancelled; each event's result is a new
-  // descriptor.
+  // Accepts connections on a listening descriptor until cancelled or failed (-EMFILE, for example;
+  // the caller may start again); each event's result is a new descriptor. Linux copies TCP_NODELAY
+  // and buffer sizes from the listener.
   virtual void Accept(int fd, Completion* completion) = 0;
-  // Opens a stream socket of `family`. Returns: descriptor or -errno. Not on the request path.
+  // Opens a stream socket of `family`, blocking (the ring waits, not the call) and with
+  // TCP_NODELAY. Returns: descriptor or -errno. Not on the request path.
   virtual int OpenSocket(int family) = 0;
   // `address` must stay alive until the completion.
   virtual void Connect(int fd, const sockaddr* address, socklen_t length,
@@ -90,10 +96,12 @@ class Io {
   virtual void Close(int fd) = 0;
 
   // Submits what was started and waits for events until `deadline_ns` (steady clock; 0 = do not
-  // wait), then delivers them all. Returns the number delivered. `batch` > 1 allows the
-  // implementation to wait up to `batch_wait_us` for more completions when it knows that they are
-  // on their way.
+  // wait, INT64_MAX = for ever), then delivers those that have come. May return early. Returns the
+  // number delivered.
   virtual int Poll(int64_t deadline_ns) = 0;
+  // Allows the following Polls to wait for up to `completions` events, but not longer than
+  // `wait_us` once there is one: for a caller who knows that more are on their way. 1 or 0 ends it.
+  virtual void SetBatchHint([[maybe_unused]] int completions, [[maybe_unused]] int wait_us) {}
   // Makes a concurrent or the next Poll return. Any thread.
   virtual void Wake() = 0;
 

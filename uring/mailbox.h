@@ -20,8 +20,9 @@ class Mailbox {
   // Runs `message` on the owner's thread in one of its next turns, in order of posting. Any thread.
   // After Close() the message is destroyed unrun.
   void Post(Message message);
-  // Runs what was posted. Owner only.
+  // Runs what was posted; call it after each Poll(). A message may post, and may close. Owner only.
   void Drain();
+  // Destroys what has not run, now or later. Owner only.
   void Close();
 
  private:

@@ -37,7 +37,7 @@ class Socket {
   Socket(Io& io, SocketListener& listener);
   ~Socket();  // Requires: closed.
 
-  // Takes over a connected descriptor.
+  // Takes over a connected, blocking descriptor. Requires: closed.
   void Adopt(int fd);
   bool is_open() const { return state_ == State::kOpen; }
   bool is_closed() const { return state_ == State::kClosed; }

@@ -23,7 +23,8 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  // (Re)arms; the callback runs once, from RunExpired, not before `deadline_ns`.
+  // (Re)arms; the callback runs once, from RunExpired, not before `deadline_ns`. Armed from inside
+  // a callback it runs in the next RunExpired at the earliest.
   void Arm(int64_t deadline_ns);
   void Disarm();
   bool armed() const { return index_ != kNotArmed; }
@@ -44,8 +45,8 @@ class TimerQueue {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   // The earliest deadline, or kNever.
   int64_t NextDeadlineNs() const { return heap_.empty() ? kNever : heap_.front()->deadline_ns_; }
-  // Runs each timer that is due at `now_ns`; a callback may arm and disarm any timer. Returns how
-  // many ran.
+  // Runs each timer that is due at `now_ns`; a callback may arm, disarm and destroy any timer, its
+  // own included. Returns how many ran.
   size_t RunExpired(int64_t now_ns);
   size_t size() const { return heap_.size(); }
   void CheckInvariants() const;
@@ -59,6 +60,8 @@ class TimerQueue {
   void Place(Timer* timer, size_t index);
 
   std::vector<Timer*> heap_;
+  bool running_ = false;
+  int64_t running_now_ns_ = 0;  // Valid while running_.
 };
 
 }  // namespace rcproxy::uring
