@@ -140,7 +140,7 @@ void SimIo::FinishConnect(int fd, uint64_t id, int error, SimEnd* end) {
     return;
   }
   if (error == 0) SetEnd(fd, *it->second, end);
-  Deliver(fd, Kind::kConnect, {.result = -error});
+  Deliver(fd, Kind::kConnect, -error);
 }
 
 void SimIo::Receive(int fd, uring::Completion* completion) {
@@ -193,7 +193,7 @@ void SimIo::CancelOperation(int fd, Kind kind) {
     if (it == descriptors_.end()) return;
     const Operation& found = it->second->operation(kind);
     if (found.completion != nullptr && found.id == id) {
-      Deliver(fd, kind, {.result = -ECANCELED});
+      Deliver(fd, kind, -ECANCELED);
     }
   });
 }
@@ -282,34 +282,33 @@ void SimIo::StepAccept(int fd) {
   SimEnd* end = descriptor.backlog.front();
   descriptor.backlog.pop_front();
   if (!descriptor.backlog.empty()) ScheduleStep(fd, Kind::kAccept, 0);
-  Deliver(fd, Kind::kAccept, {.result = AddDescriptor(end), .more = true});
+  DeliverEvent(fd, Kind::kAccept, {AddDescriptor(end), true, {}});
 }
 
 void SimIo::StepReceive(int fd) {
   SimEnd& end = *Find(fd).end;
   const std::string_view arrived = end.arrived();
   if (arrived.empty()) {
-    if (end.reset_arrived()) return Deliver(fd, Kind::kReceive, {.result = -ECONNRESET});
-    if (end.end_arrived()) return Deliver(fd, Kind::kReceive, {.result = 0});
+    if (end.reset_arrived()) return Deliver(fd, Kind::kReceive, -ECONNRESET);
+    if (end.end_arrived()) return Deliver(fd, Kind::kReceive, 0);
     return;
   }
   uring::Chunk* chunk = receive_pool_.Take();
-  if (chunk == nullptr) return Deliver(fd, Kind::kReceive, {.result = -ENOBUFS});
+  if (chunk == nullptr) return Deliver(fd, Kind::kReceive, -ENOBUFS);
   const size_t size = std::min<size_t>(arrived.size(), chunk->capacity);
   std::memcpy(chunk->data, arrived.data(), size);
   end.Consume(size);
   ScheduleStep(fd, Kind::kReceive, 0);
-  Deliver(fd, Kind::kReceive,
-          {.result = static_cast<int32_t>(size),
-           .more = true,
-           .data = uring::Slice::Adopt(chunk, chunk->data, static_cast<uint32_t>(size))});
+  DeliverEvent(fd, Kind::kReceive,
+               {static_cast<int32_t>(size), true,
+                uring::Slice::Adopt(chunk, chunk->data, static_cast<uint32_t>(size))});
 }
 
 void SimIo::StepSend(int fd) {
   Descriptor& descriptor = Find(fd);
   const Operation& operation = descriptor.operation(Kind::kSend);
   SimEnd& end = *descriptor.end;
-  if (end.reset_arrived()) return Deliver(fd, Kind::kSend, {.result = -EPIPE});
+  if (end.reset_arrived()) return Deliver(fd, Kind::kSend, -EPIPE);
   // Read only now, so that a buffer which did not live long enough is noticed.
   const std::string bytes = operation.message != nullptr
                                 ? GatherMessage(*operation.message)
@@ -320,10 +319,14 @@ void SimIo::StepSend(int fd) {
   SimRandom& random = network_.schedule().random();
   if (size > 1 && random.OneIn(end.link().short_send_one_in)) size = 1 + random.Below(size - 1);
   end.Write(std::string_view(bytes).substr(0, size));
-  Deliver(fd, Kind::kSend, {.result = static_cast<int32_t>(size)});
+  Deliver(fd, Kind::kSend, static_cast<int32_t>(size));
 }
 
-void SimIo::Deliver(int fd, Kind kind, uring::Event&& event) {
+void SimIo::Deliver(int fd, Kind kind, int32_t result) {
+  DeliverEvent(fd, kind, {result, false, {}});
+}
+
+void SimIo::DeliverEvent(int fd, Kind kind, uring::Event&& event) {
   Operation& operation = Find(fd).operation(kind);
   uring::Completion* completion = operation.completion;
   // Everything is settled before the handler runs: it may start the next operation, or free itself.

@@ -113,7 +113,9 @@ class SimIo final : public uring::Io {
   void StepSend(int fd);
   void FinishConnect(int fd, uint64_t id, int error, SimEnd* end);
   void CancelOperation(int fd, Kind kind);
-  void Deliver(int fd, Kind kind, uring::Event&& event);
+  // The operation's end.
+  void Deliver(int fd, Kind kind, int32_t result);
+  void DeliverEvent(int fd, Kind kind, uring::Event&& event);
   void UnparkReceives();
   bool HasBuffer() const;
   // Returns: false when nothing is left to wait for.

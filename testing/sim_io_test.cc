@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "uring/socket.h"
+
 namespace rcproxy::sim {
 namespace {
 
@@ -268,35 +270,104 @@ TEST_F(SimIoTest, PollWithoutWaitingOnlyDeliversWhatIsDue) {
   io().Close(client.fd);
 }
 
-using SimIoDeathTest = SimIoTest;
+// A listener that answers each chunk of bytes by the same bytes.
+struct Echo final : uring::SocketListener {
+  explicit Echo(uring::Io& io) : socket(io, *this) {}
+  void OnReceived(uring::Slice data) override {
+    output += data.view();
+    Flush();
+  }
+  void OnReceiveEnded(int error) override {
+    end = error;
+    socket.Close();
+  }
+  void OnSent(size_t bytes, int error) override {
+    if (error != 0) return socket.Close();
+    output.erase(0, bytes);
+    sending.clear();
+    Flush();
+  }
+  void OnSocketClosed() override { closed = true; }
+  void Flush() {
+    if (output.empty() || socket.sending() || !socket.is_open()) return;
+    sending = output;
+    socket.Send(sending.data(), sending.size());
+  }
+
+  uring::Socket socket;
+  std::string output;
+  std::string sending;
+  int end = -1;
+  bool closed = false;
+};
+
+TEST_F(SimIoTest, ASocketSurvivesCutsShortSendsAndFewBuffers) {
+  network_.default_link().cut_one_in = 1;
+  network_.default_link().short_send_one_in = 2;
+  network_.default_link().stall_one_in = 10;
+  options_.receive_chunk_bytes = 128;
+  options_.receive_limit_bytes = 256;
+  SimIo::Client client = io().NewClient();
+  Echo echo(io());
+  echo.socket.Adopt(client.fd);
+  echo.socket.StartReceive();
+  std::string sent;
+  for (int i = 0; i < 5'000; ++i) sent += std::to_string(i) + ",";
+  client.peer->Write(sent);
+  Run(10 * kSecond);
+  EXPECT_EQ(client.peer->received(), sent);
+  client.peer->Close();
+  Run();
+  EXPECT_EQ(echo.end, 0);
+  EXPECT_TRUE(echo.closed);
+  EXPECT_EQ(io().open_descriptors(), 0u);
+}
+
+TEST_F(SimIoTest, ASocketIsClosedCleanlyAtAnyMoment) {
+  for (int moment = 0; moment < 200; ++moment) {
+    SimIo::Client client = io().NewClient();
+    Echo echo(io());
+    echo.socket.Adopt(client.fd);
+    echo.socket.StartReceive();
+    client.peer->Write(std::string(1000, 'x'));
+    Run(moment * kMicrosecond);
+    echo.socket.Close();
+    Run();
+    EXPECT_TRUE(echo.closed);
+    EXPECT_EQ(io().open_descriptors(), 0u);
+    EXPECT_EQ(io().receive_pool().bytes_in_use(), 0u);
+  }
+}
+
+class SimIoDeathTest : public SimIoTest {
+ protected:
+  void ChangeBytesWhileSending() {
+    char data[] = "abc";
+    Probe send;
+    io().Send(client_.fd, data, 3, &send.completion);
+    data[0] = 'x';
+    Run();
+  }
+  void SendTwice() {
+    Probe one, two;
+    io().Send(client_.fd, "abc", 3, &one.completion);
+    io().Send(client_.fd, "abc", 3, &two.completion);
+  }
+  void CloseWhileReceiving() {
+    Probe receive;
+    io().Receive(client_.fd, &receive.completion);
+    io().Close(client_.fd);
+  }
+
+  SimIo::Client client_ = io().NewClient();
+};
 
 TEST_F(SimIoDeathTest, MisuseIsCaught) {
-  SimIo::Client client = io().NewClient();
-  char data[] = "abc";
-  EXPECT_DEATH(
-      {
-        Probe send;
-        io().Send(client.fd, data, 3, &send.completion);
-        data[0] = 'x';
-        Run();
-      },
-      "bytes changed");
-  EXPECT_DEATH(
-      {
-        Probe one, two;
-        io().Send(client.fd, data, 3, &one.completion);
-        io().Send(client.fd, data, 3, &two.completion);
-      },
-      "the same operation twice");
-  EXPECT_DEATH(
-      {
-        Probe receive;
-        io().Receive(client.fd, &receive.completion);
-        io().Close(client.fd);
-      },
-      "operation in flight");
-  io().Close(client.fd);
-  EXPECT_DEATH(io().Close(client.fd), "is not open");
+  EXPECT_DEATH(ChangeBytesWhileSending(), "bytes changed");
+  EXPECT_DEATH(SendTwice(), "the same operation twice");
+  EXPECT_DEATH(CloseWhileReceiving(), "operation in flight");
+  io().Close(client_.fd);
+  EXPECT_DEATH(io().Close(client_.fd), "is not open");
 }
 
 }  // namespace

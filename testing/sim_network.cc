@@ -180,11 +180,13 @@ void SimNetwork::Connect(const std::string& address, ConnectCallback done) {
 
 SimPeer* SimNetwork::ConnectClient(const std::string& address) {
   auto [theirs, ours] = NewStream();
+  theirs->Hold(true);  // Nobody is there yet to be told of bytes.
   schedule_.After(Latency(), [this, address, theirs = theirs] {
     const auto listener = listeners_.find(address);
     if (listener == listeners_.end()) return theirs->Reset();
     EndCallback on_connect = listener->second;
     on_connect(theirs);
+    theirs->Hold(false);
   });
   return NewPeer(ours);
 }

@@ -1,0 +1,141 @@
+// A node of a fake Redis Cluster: listens on a SimNetwork, answers as a server does, or as badly as
+// the test wants.
+//
+// Automatic nodes answer by themselves. A scripted one answers only what belongs to a connection
+// (HELLO, AUTH, CLIENT, CLUSTER); everything else waits in pending() for the test to answer.
+//
+// Owner: FakeCluster. Thread: one.
+// Invariants: 1. a command is executed at most once, and recorded when it is; 2. the replies of one
+// connection are in the order of its commands. Source of the redirect rules: getNodeByQuery of the
+// server's cluster.c.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "resp/request_scanner.h"
+#include "testing/fake_store.h"
+#include "testing/fake_view.h"
+#include "testing/sim_network.h"
+
+namespace rcproxy::sim {
+
+class FakeNode;
+
+// A command that changed or read data.
+struct ExecutedCommand {
+  const FakeNode* node;
+  uint64_t connection;
+  FakeArgs args;
+  std::string reply;
+};
+using ExecutionLog = std::vector<ExecutedCommand>;
+
+class FakeNode {
+ public:
+  // What all nodes of a cluster share; outlives them.
+  struct Shared {
+    explicit Shared(SimNetwork& the_network) : network(the_network) {}
+
+    SimNetwork& network;
+    FakeMembers members;
+    ExecutionLog log;
+    std::string password;            // Empty: none is asked for.
+    uint64_t lost_reply_one_in = 0;  // A command is executed, but the connection dies unanswered.
+    uint64_t next_connection = 1;
+  };
+
+  FakeNode(Shared& shared, FakeMember member);
+  FakeNode(const FakeNode&) = delete;
+  FakeNode& operator=(const FakeNode&) = delete;
+
+  const FakeMember& member() const { return member_; }
+  const std::string& name() const { return member_.name; }
+  std::string Address() const { return member_.Address(); }
+  FakeStore& store() { return store_; }
+  ClusterView& view() { return view_; }
+  bool IsPrimary() const { return view_.IsPrimary(member_); }
+
+  // Slots in migration, as CLUSTER SETSLOT leaves them.
+  std::map<uint16_t, const FakeMember*>& migrating_to() { return migrating_to_; }
+  std::map<uint16_t, const FakeMember*>& importing_from() { return importing_from_; }
+
+  // The process dies: connections are reset, new ones refused.
+  void Kill();
+  // The host vanishes: nothing is answered, nothing refused.
+  void Vanish();
+  // Back after Kill or Vanish.
+  void Restart();
+  // Reads no commands until resumed.
+  void SetPaused(bool paused);
+  void SetLoading(bool loading) { member_.loading = loading; }
+  void SetClusterDown(bool down) { cluster_down_ = down; }
+  // Answers with bytes that are not the protocol.
+  void SetGarbage(bool garbage) { garbage_ = garbage; }
+  // The next command on data is answered by `error` ("-ERR ...", no line end), not executed.
+  void FailNext(std::string error) { next_error_ = std::move(error); }
+  // The next command on data is executed, then the connection is reset.
+  void LoseNextReply() { lose_next_reply_ = true; }
+  void ResetConnections();
+  size_t open_connections() const;
+
+  struct Pending {
+    uint64_t connection;
+    FakeArgs args;
+  };
+  void SetScripted(bool scripted) { scripted_ = scripted; }
+  std::deque<Pending>& pending() { return pending_; }
+  // Sends raw bytes to a connection; without effect when it is gone.
+  void Reply(uint64_t connection, std::string_view bytes);
+
+ private:
+  struct Connection {
+    uint64_t id = 0;
+    SimPeer* peer = nullptr;
+    std::string input;
+    resp::RequestScanner scanner;
+    bool asking = false;
+    bool readonly = false;
+    bool authenticated = false;
+    bool resp3 = false;
+  };
+
+  void OnConnect(SimPeer* peer);
+  void OnBytes(Connection& connection);
+  void ProcessInput(Connection& connection);
+  void Handle(Connection& connection, const FakeArgs& args);
+  // Returns: the reply, or "" when the command is not about the connection.
+  std::string AnswerSession(Connection& connection, const FakeArgs& args);
+  std::string AnswerHello(Connection& connection, const FakeArgs& args);
+  std::string AnswerAuth(Connection& connection, std::string_view password);
+  std::string AnswerCluster(const Connection& connection, const FakeArgs& args);
+  std::string AnswerKeyless(const FakeArgs& args);
+  void AnswerKeyed(Connection& connection, const KeyRule& rule, const FakeArgs& args);
+  // Returns: why the command is not served here, or "".
+  std::string Refusal(Connection& connection, const KeyRule& rule, const FakeArgs& args);
+  std::string MigrationRefusal(uint16_t slot, const std::vector<std::string>& keys, bool asking);
+  void Send(Connection& connection, std::string_view reply);
+  std::string_view Null(const Connection& connection) const;
+
+  Shared& shared_;
+  FakeMember member_;
+  FakeStore store_;
+  ClusterView view_;
+  std::map<uint16_t, const FakeMember*> migrating_to_;
+  std::map<uint16_t, const FakeMember*> importing_from_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::deque<Pending> pending_;
+  std::string next_error_;
+  bool lose_next_reply_ = false;
+  bool paused_ = false;
+  bool cluster_down_ = false;
+  bool garbage_ = false;
+  bool scripted_ = false;
+};
+
+}  // namespace rcproxy::sim
