@@ -21,13 +21,13 @@ enum class ErrorKind : uint8_t {
 struct Redirect {
   ErrorKind kind = ErrorKind::kOther;
   uint16_t slot = 0;
-  std::string_view host;  // Into the reply. Empty: the same host that was asked. Never "?" (then
-                          // kind is kMoved, port 0).
+  std::string_view host;  // Into the reply, IPv6 without brackets. Empty: the same host that was
+                          // asked. Never "?" (then it is empty and the port is 0).
   uint16_t port = 0;      // 0: unknown endpoint; refresh instead of following.
 };
 
 // `line` is an error reply, beginning with '-', with or without CRLF. A malformed redirect is
-// kOther.
+// kOther. Words behind the endpoint are skipped: a newer server may say more.
 Redirect ParseErrorReply(std::string_view line);
 
 }  // namespace rcproxy::cluster
