@@ -203,6 +203,7 @@ ScanStatus RequestScanner::ReadCount(std::string_view input, const RequestLimits
   }
   if (count <= 0) return Empty(line_bytes + 2);
   args_expected_ = static_cast<uint32_t>(count);
+  args_count_ = 0;  // Scan leaves the last whole command's count behind.
   ReserveArguments(1);
   position_ = static_cast<uint32_t>(line_bytes + 2);
   line_searched_ = 0;

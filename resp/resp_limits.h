@@ -5,7 +5,8 @@
 
 namespace rcproxy::resp {
 
-// Arguments of one command: the server's own bound on a multibulk count (networking.c).
+// Arguments of one command: the bound that servers had up to 6.2. Since 7.0 they take any count
+// that fits an int, which no client needs and which would let one command own gigabytes of spans.
 inline constexpr uint32_t kRequestArgsMax = 1024 * 1024;
 
 // One argument: the server's default for proto-max-bulk-len.
