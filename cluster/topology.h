@@ -33,15 +33,15 @@ struct Node {
   std::string id;
   std::string hostname;           // Empty when not announced.
   std::string availability_zone;  // Empty when not announced.
-  bool is_primary = false;
-  bool is_online = true;  // health: online (not fail, not loading).
+  bool is_primary = false;        // The primary of its shard; an old one that has failed is not.
+  bool is_online = true;          // health: online (not fail, not loading).
   int64_t replication_offset = 0;
 };
 
 struct Shard {
   static constexpr uint16_t kNoNode = 0xffff;
   uint16_t primary = kNoNode;  // Index into nodes(); kNoNode when no node claims to be the primary.
-  std::vector<uint16_t> replicas;  // Online ones first.
+  std::vector<uint16_t> replicas;  // Online ones first, then by address.
 };
 
 class Topology {
@@ -53,14 +53,16 @@ class Topology {
     uint16_t last;
     uint16_t shard;
   };
-  // Requires: indexes valid, ranges disjoint (later ones win otherwise).
+  // Requires: indexes valid, addresses unique, first <= last < kSlotCount, ranges disjoint (later
+  // ones win otherwise).
   Topology(std::vector<Node> nodes, std::vector<Shard> shards, const std::vector<Range>& ranges);
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Shard>& shards() const { return shards_; }
   uint16_t ShardOfSlot(uint16_t slot) const { return shard_of_slot_[slot]; }
   int slots_covered() const { return slots_covered_; }
-  // True when slots, primaries, replicas and addresses are the same.
+  // True when slots, primaries, replicas with their health, and addresses are the same, in whatever
+  // order two nodes list them. Offsets do not count: they differ at every look.
   bool SameAs(const Topology& other) const;
   void CheckInvariants() const;
 
@@ -72,8 +74,10 @@ class Topology {
 };
 
 // What a node that was asked at `asked` says. An empty endpoint means the asked host; "?" (unknown)
-// nodes are left out; unknown fields are skipped. Errors: an error reply or a malformed one ->
-// InvalidArgument with the text.
+// nodes are left out; unknown fields are skipped. A shard without slots is kept, for its nodes.
+// When several nodes of a shard say they are its primary (a failover is going on), the online one
+// with the highest offset is. CLUSTER SLOTS says nothing about health: all are online. RESP2 and
+// RESP3. Errors: an error reply or a malformed one -> InvalidArgument with the text.
 absl::StatusOr<Topology> ParseClusterShards(std::string_view reply, const NodeAddress& asked);
 absl::StatusOr<Topology> ParseClusterSlots(std::string_view reply, const NodeAddress& asked);
 

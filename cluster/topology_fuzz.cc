@@ -1,0 +1,22 @@
+// Any bytes as a reply to CLUSTER SHARDS or CLUSTER SLOTS: an error or a topology whose invariants
+// hold, never a crash.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "cluster/topology.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using rcproxy::cluster::Topology;
+  const std::string_view reply(reinterpret_cast<const char*>(data), size);
+  const rcproxy::cluster::NodeAddress asked{"127.0.0.1", 6379};
+  const absl::StatusOr<Topology> shards = rcproxy::cluster::ParseClusterShards(reply, asked);
+  if (shards.ok()) shards->CheckInvariants();
+  const absl::StatusOr<Topology> slots = rcproxy::cluster::ParseClusterSlots(reply, asked);
+  if (slots.ok()) slots->CheckInvariants();
+  if (shards.ok() && !shards->SameAs(*shards)) std::abort();
+  if (slots.ok() && !slots->SameAs(*slots)) std::abort();
+  return 0;
+}
