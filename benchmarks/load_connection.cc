@@ -43,7 +43,7 @@ void LoadConnection::Flush() {
   sent_bytes_ = 0;
 }
 
-absl::Status LoadConnection::Receive(ReplyCallback on_reply) {
+absl::Status LoadConnection::Receive(bool ending, ReplyCallback on_reply) {
   static thread_local std::vector<char> buffer(kReceiveBytes);
   for (;;) {
     ssize_t received = recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -54,8 +54,9 @@ absl::Status LoadConnection::Receive(ReplyCallback on_reply) {
     if (received == 0) return absl::UnavailableError("closed by the peer");
     size_t size = static_cast<size_t>(received);
     absl::Status status = Consume(std::string_view(buffer.data(), size), on_reply);
+    if (!status.ok()) return status;
     // Less than was asked for: the socket is empty, and more makes a new event.
-    if (!status.ok() || size < buffer.size()) return status;
+    if (size < buffer.size() && !ending) return absl::OkStatus();
   }
 }
 

@@ -42,9 +42,11 @@ class LoadConnection final {
   void Queue(const LoadRequest& request) { pending_.push_back(request); }
   void Flush();
 
-  // Reads all there is; `on_reply` may queue requests. An error says why the connection is of no
-  // more use: it was closed, or sent what is no reply or one that nobody asked for.
-  absl::Status Receive(ReplyCallback on_reply);
+  // Reads all there is; `on_reply` may queue requests. `ending`: the peer has closed, so read up to
+  // the end, which an edge-triggered event does not announce twice. An error says why the
+  // connection is of no more use: it was closed, or sent what is no reply or one that nobody asked
+  // for.
+  absl::Status Receive(bool ending, ReplyCallback on_reply);
 
  private:
   absl::Status Consume(std::string_view bytes, ReplyCallback on_reply);

@@ -34,9 +34,10 @@ class LoadConnectionTest : public testing::Test {
     send(server_.get(), text.data(), text.size(), MSG_NOSIGNAL);
     pollfd readable = {.fd = connection_.fd(), .events = POLLIN, .revents = 0};
     poll(&readable, 1, 5000);
-    return connection_.Receive([this](const LoadRequest& request, std::string_view reply) {
-      replies_.emplace_back(request.key, std::string(reply));
-    });
+    return connection_.Receive(/*ending=*/false,
+                               [this](const LoadRequest& request, std::string_view reply) {
+                                 replies_.emplace_back(request.key, std::string(reply));
+                               });
   }
 
   using Replies = std::vector<std::pair<uint32_t, std::string>>;
@@ -73,6 +74,19 @@ TEST_F(LoadConnectionTest, AReplyNobodyAskedForIsAnError) {
 TEST_F(LoadConnectionTest, WhatIsNoReplyIsAnError) {
   Ask(1);
   EXPECT_EQ(Answer("GET x\r\n").code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(LoadConnectionTest, AnEndBehindTheLastReplyIsNotMissed) {
+  Ask(1);
+  send(server_.get(), "+OK\r\n", 5, MSG_NOSIGNAL);
+  server_.Close();
+  pollfd closed = {.fd = connection_.fd(), .events = POLLRDHUP, .revents = 0};
+  poll(&closed, 1, 5000);
+  int replies = 0;
+  absl::Status status = connection_.Receive(
+      /*ending=*/true, [&replies](const LoadRequest&, std::string_view) { ++replies; });
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(replies, 1);
 }
 
 TEST_F(LoadConnectionTest, ClosingTellsWhichRequestsAreLost) {

@@ -146,7 +146,9 @@ void LoadRunner::ServeEvent(Client* client, uint32_t events) {
   if (events & EPOLLOUT) client->connection.Flush();
   if ((events & ~EPOLLOUT) == 0) return;
   now_ns_ = NowNs();
+  bool ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   absl::Status status = client->connection.Receive(
+      ending,
       [this](const LoadRequest& request, std::string_view reply) { OnReply(request, reply); });
   if (!status.ok()) {
     ++report_.disconnects;
@@ -183,7 +185,7 @@ void LoadRunner::Reconnect(Client* client) {
   --disconnected_;
   ++report_.connections;
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = client;
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, client->connection.fd(), &event);
 }

@@ -58,7 +58,7 @@ void Saturation::Add(Peer::Kind kind, OwnedFd fd) {
   epoll_event event{};
   // Edge-triggered for both directions: no system call to ask for writability.
   bool connection = kind == Peer::Kind::kNode || kind == Peer::Kind::kClient;
-  event.events = connection ? EPOLLIN | EPOLLOUT | EPOLLET : EPOLLIN;
+  event.events = connection ? EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET : EPOLLIN;
   event.data.ptr = peer.get();
   epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, peer->fd.get(), &event);
   peers_.push_back(std::move(peer));
@@ -167,10 +167,12 @@ void Saturation::Serve(Peer* peer, uint32_t events) {
   if (!peer->fd.valid()) return;
   if (events & EPOLLOUT) Flush(peer);
   if ((events & ~EPOLLOUT) == 0) return;
+  // An edge-triggered end that comes with data is not announced again: read up to it.
+  bool ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   if (peer->kind == Peer::Kind::kNode) {
-    ServeNode(peer);
+    ServeNode(peer, ending);
   } else {
-    ServeClient(peer);
+    ServeClient(peer, ending);
   }
 }
 
@@ -180,7 +182,7 @@ void Saturation::AcceptNodes(const Peer& listener) {
   }
 }
 
-void Saturation::ServeNode(Peer* peer) {
+void Saturation::ServeNode(Peer* peer, bool ending) {
   for (;;) {
     std::span<char> space = peer->session->ReceiveSpace();
     ssize_t received = recv(peer->fd.get(), space.data(), space.size(), 0);
@@ -192,7 +194,7 @@ void Saturation::ServeNode(Peer* peer) {
     }
     Flush(peer);
     // Less than was asked for: the socket is empty, and more makes a new event.
-    if (static_cast<size_t>(received) < space.size()) return;
+    if (static_cast<size_t>(received) < space.size() && !ending) return;
   }
 }
 
@@ -203,7 +205,7 @@ void Saturation::StartBatch(Peer* peer) {
   Flush(peer);
 }
 
-void Saturation::ServeClient(Peer* peer) {
+void Saturation::ServeClient(Peer* peer, bool ending) {
   for (;;) {
     ssize_t received = recv(peer->fd.get(), receive_buffer_.data(), receive_buffer_.size(), 0);
     if (received < 0 && WouldBlock()) return;
@@ -224,7 +226,7 @@ void Saturation::ServeClient(Peer* peer) {
       requests_done_ += static_cast<uint64_t>(options_.pipeline);
       StartBatch(peer);
     }
-    if (size < receive_buffer_.size()) return;
+    if (size < receive_buffer_.size() && !ending) return;
   }
 }
 

@@ -96,8 +96,9 @@ class Saturation final {
   void Turn(int timeout_ms);
   void Serve(Peer* peer, uint32_t events);
   void AcceptNodes(const Peer& listener);
-  void ServeNode(Peer* peer);
-  void ServeClient(Peer* peer);
+  // `ending`: the peer has closed.
+  void ServeNode(Peer* peer, bool ending);
+  void ServeClient(Peer* peer, bool ending);
   void StartBatch(Peer* peer);
   void Flush(Peer* peer);
 
