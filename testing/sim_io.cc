@@ -221,6 +221,7 @@ int SimIo::Poll(int64_t deadline_ns) {
   while (delivered_ == 0 && !woken_.exchange(false, std::memory_order_acq_rel)) {
     if (!AdvanceToNextEvent(std::min(deadline_ns, horizon_ns_))) break;
     schedule.RunDue();
+    if (returns_after_each_event_) break;
   }
   return delivered_;
 }

@@ -54,6 +54,8 @@ class SimIo final : public uring::Io {
 
   // Poll returns at this time at the latest, so that a test can look around; kNever to lift.
   void set_horizon_ns(int64_t horizon_ns) { horizon_ns_ = horizon_ns; }
+  // Poll returns after any event of the network, also one that the system under test does not see.
+  void set_returns_after_each_event(bool value) { returns_after_each_event_ = value; }
   // Polls that would have waited for ever.
   int stalls() const { return stalls_; }
   // Descriptors that the system under test has not closed, listening ones included.
@@ -130,6 +132,7 @@ class SimIo final : public uring::Io {
   int next_fd_ = 1000;  // Far from real descriptors: mixing them up shows.
   uint64_t next_id_ = 1;
   int64_t horizon_ns_ = SimSchedule::kNever;
+  bool returns_after_each_event_ = false;
   int delivered_ = 0;
   int stalls_ = 0;
 };

@@ -115,6 +115,8 @@ class SimPeer {
   // All bytes that have arrived and were not taken.
   const std::string& received() const { return received_; }
   std::string Take();
+  // The opposite of Take: `bytes` are received again, first.
+  void PutBack(std::string_view bytes) { received_.insert(0, bytes); }
   void ShutdownWrite() { end_.ShutdownWrite(); }
   void Close() { end_.Close(); }
   void Reset() { end_.Reset(); }
