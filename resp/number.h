@@ -2,6 +2,7 @@
 // thread. Protocol: util.c of the server (string2ll).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -25,11 +26,12 @@ constexpr int DecimalLength(uint64_t value) {
 // Requires: two readable bytes.
 inline bool IsCrlf(const char* p) { return std::memcmp(p, "\r\n", 2) == 0; }
 
-// A length of one to three digits with its line end, which is what most lengths are.
+// A length with its line end.
 struct ShortLength {
   uint32_t value;
   uint32_t bytes;  // Digits and CRLF; 0: something else stands here, or it is longer.
 };
+// What one to three digits can say, as most lengths do.
 inline constexpr uint32_t kShortLengthMax = 999;
 
 // Requires: five readable bytes at `p`. Refuses leading zeros.
@@ -44,5 +46,10 @@ inline ShortLength ReadShortLength(const char* p) {
   if (third > 9 || !IsCrlf(p + 3)) return {0, 0};
   return {first * 100 + second * 10 + third, 5};
 }
+
+// The same for four to seven digits: everything up to ten megabytes. Requires:
+// kMediumLengthBytesMax readable bytes at `p`.
+inline constexpr size_t kMediumLengthBytesMax = 9;
+ShortLength ReadMediumLength(const char* p);
 
 }  // namespace rcproxy::resp

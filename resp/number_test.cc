@@ -52,5 +52,18 @@ TEST(NumberTest, ShortLengthReadsUpToThreeDigits) {
   }
 }
 
+TEST(NumberTest, MediumLengthReadsFourToSevenDigits) {
+  for (uint32_t n : {1000u, 9999u, 10000u, 65536u, 999999u, 1000000u, 9999999u}) {
+    const std::string text = std::to_string(n) + "\r\n";
+    const ShortLength length = ReadMediumLength((text + "?????").data());
+    EXPECT_EQ(length.value, n);
+    EXPECT_EQ(length.bytes, static_cast<uint32_t>(text.size()));
+  }
+  for (std::string_view text : {"999\r\n????", "10000000\r\n", "0999\r\n???", "-1000\r\n??",
+                                "1000\n????", "1000\r?????", "1000x\r\n??", "1000000\r?"}) {
+    EXPECT_EQ(ReadMediumLength(text.data()).bytes, 0u) << text;
+  }
+}
+
 }  // namespace
 }  // namespace rcproxy::resp

@@ -10,28 +10,42 @@ namespace {
 
 using Status = ReplyScanner::Status;
 
-// The size of a complete element without elements of its own that lies at `p` as a whole and is of
-// the common kinds: "+OK", a small non-negative integer, a string below 1000 bytes, a RESP2 null.
-// 0: something else, which the state machine reads.
-inline size_t CommonElement(const char* p, const char* end) {
+// The size of a string below 1000 bytes, or of a null, that lies at `p` as a whole.
+inline size_t ShortString(const char* p, size_t left) {
+  if (left >= 6) {
+    const ShortLength length = ReadShortLength(p + 1);
+    const size_t size = size_t{length.bytes} + length.value + 3;
+    if (length.bytes != 0) return left >= size && IsCrlf(p + size - 2) ? size : 0;
+  }
+  return left >= 5 && std::memcmp(p + 1, "-1\r\n", 4) == 0 ? 5 : 0;
+}
+
+// The same for an integer that is small and not negative.
+inline size_t ShortInteger(const char* p, size_t left) {
+  if (static_cast<uint8_t>(p[1]) - uint32_t{'0'} <= 9 && IsCrlf(p + 2)) return 4;
+  if (left < 6) return 0;
+  const ShortLength number = ReadShortLength(p + 1);
+  return number.bytes != 0 ? size_t{number.bytes} + 1 : 0;
+}
+
+// The size of an element of the most common kinds, these two and "+OK", when it lies at `p` as a
+// whole. 0: something else, which the state machine reads. Calls nothing.
+inline size_t ShortElement(const char* p, const char* end) {
   const size_t left = static_cast<size_t>(end - p);
   if (left < 4) return 0;
-  if (*p == '$') {
-    if (left >= 6) {
-      const ShortLength length = ReadShortLength(p + 1);
-      const size_t size = size_t{length.bytes} + length.value + 3;
-      if (length.bytes != 0) return left >= size && IsCrlf(p + size - 2) ? size : 0;
-    }
-    return left >= 5 && std::memcmp(p + 1, "-1\r\n", 4) == 0 ? 5 : 0;
-  }
+  if (*p == '$') return ShortString(p, left);
   if (*p == '+') return left >= 5 && std::memcmp(p + 1, "OK\r\n", 4) == 0 ? 5 : 0;
-  if (*p == ':') {
-    if (static_cast<uint8_t>(p[1]) - uint32_t{'0'} <= 9 && IsCrlf(p + 2)) return 4;
-    if (left < 6) return 0;
-    const ShortLength number = ReadShortLength(p + 1);
-    return number.bytes != 0 ? size_t{number.bytes} + 1 : 0;
-  }
+  if (*p == ':') return ShortInteger(p, left);
   return 0;
+}
+
+// The same for a string between 1000 bytes and ten megabytes.
+size_t MediumString(const char* p, const char* end) {
+  const size_t left = static_cast<size_t>(end - p);
+  if (left <= kMediumLengthBytesMax || *p != '$') return 0;
+  const ShortLength length = ReadMediumLength(p + 1);
+  const size_t size = size_t{length.bytes} + length.value + 3;
+  return length.bytes != 0 && left >= size && IsCrlf(p + size - 2) ? size : 0;
 }
 
 }  // namespace
@@ -46,24 +60,47 @@ void ReplyScanner::Reset() {
   after_attribute_ = false;
 }
 
+// A short reply that lies there as a whole takes this way; everything else goes through Resume.
 ReplyScanner::Result ReplyScanner::Scan(std::string_view input) {
+  if (inside_) return Resume(input);
+  const size_t size = ShortElement(input.data(), input.data() + input.size());
+  if (size == 0) return Resume(input);
+  type_ = input[0];
+  return {Status::kFrame, size};
+}
+
+ReplyScanner::Result ReplyScanner::Resume(std::string_view input) {
   const char* const begin = input.data();
   const char* const end = begin + input.size();
   const char* p = begin;
   while (p != end) {
-    Status status;
-    const size_t common = state_ == State::kType ? CommonElement(p, end) : 0;
-    if (common != 0) {
-      if (depth_ == 0) type_ = *p;
-      p += common;
-      after_attribute_ = false;
-      status = FinishElement();
-    } else {
-      status = Step(&p, end);
-    }
+    const size_t whole = state_ == State::kType ? TakeWholeElements(p, end) : 0;
+    p += whole;
+    const Status status = whole != 0 ? FinishElement() : Step(&p, end);
     if (status != Status::kNeedMore) return {status, static_cast<size_t>(p - begin)};
   }
   return {Status::kNeedMore, input.size()};
+}
+
+// Takes the whole elements that come next, but none behind the last one of the innermost aggregate.
+// All but the last are counted here, that one is left to FinishElement. Returns: their size.
+size_t ReplyScanner::TakeWholeElements(const char* begin, const char* end) {
+  const bool counted = depth_ > 0 && !TopIsStreamed();
+  const uint64_t missing = counted ? elements_[depth_ - 1] : 1;
+  uint64_t taken = 0;
+  const char* p = begin;
+  while (taken < missing) {
+    size_t size = ShortElement(p, end);
+    if (size == 0) size = MediumString(p, end);
+    if (size == 0) break;
+    p += size;
+    ++taken;
+  }
+  if (taken == 0) return 0;
+  if (counted) elements_[depth_ - 1] -= taken - 1;
+  if (depth_ == 0) type_ = *begin;
+  after_attribute_ = false;
+  return static_cast<size_t>(p - begin);
 }
 
 // Takes at least one byte. Returns: kFrame when they complete the frame.
@@ -99,7 +136,7 @@ Status ReplyScanner::Step(const char** position, const char* end) {
 }
 
 Status ReplyScanner::BeginElement(char type) {
-  if (!inside_) type_ = '\0';
+  if (!inside_) type_ = '\0';  // The last frame's.
   inside_ = true;
   if (type == '.') return BeginClose();
   if (depth_ == 0 && type != '|') type_ = type;
@@ -238,13 +275,9 @@ Status ReplyScanner::Push(Aggregate kind, uint64_t elements) {
   return Status::kNeedMore;
 }
 
-bool ReplyScanner::TopIsStreamed() const {
-  return depth_ > 0 && aggregates_[depth_ - 1] >= Aggregate::kStreamed;
-}
-
 // A '.' where an element could begin: the end of a streamed aggregate.
 Status ReplyScanner::BeginClose() {
-  if (!TopIsStreamed() || after_attribute_) return Fail("nothing to close");
+  if (depth_ == 0 || !TopIsStreamed() || after_attribute_) return Fail("nothing to close");
   if (aggregates_[depth_ - 1] != Aggregate::kStreamed && elements_[depth_ - 1] != 0) {
     return Fail("a key without a value");
   }

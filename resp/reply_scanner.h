@@ -69,6 +69,8 @@ class ReplyScanner {
     char sign;  // '-', '+', '?' for a streamed form, or '\0'.
   };
 
+  Result Resume(std::string_view input);
+  size_t TakeWholeElements(const char* begin, const char* end);
   Status Step(const char** position, const char* end);
   Status BeginElement(char type);
   Status BeginNumber(char type);
@@ -86,16 +88,17 @@ class ReplyScanner {
   Status Fail(const char* reason);
   void SkipLine(const char** position, const char* end);
   void SkipPayload(const char** position, const char* end);
-  bool TopIsStreamed() const;
+  // Requires: depth_ > 0.
+  bool TopIsStreamed() const { return aggregates_[depth_ - 1] >= Aggregate::kStreamed; }
 
   uint64_t left_ = 0;       // kPayload: bytes still to skip.
   Number number_ = {};      // kNumber, kNumberLf.
   const char* error_ = "";  // A constant.
   int depth_ = 0;           // Open aggregates.
   State state_ = State::kType;
-  char type_ = '\0';          // Of the frame.
-  char element_type_ = '\0';  // Of the element being read; ';' for a chunk, '.' for a close.
-  bool inside_ = false;
+  char type_ = '\0';              // Of the frame.
+  char element_type_ = '\0';      // Of the element being read; ';' for a chunk, '.' for a close.
+  bool inside_ = false;           // When false: state_ is kType, depth_ 0, after_attribute_ false.
   bool after_attribute_ = false;  // An attribute is complete, and what it belongs to must follow.
   // One entry per open aggregate, outermost first; those at depth_ and above mean nothing.
   // elements_: how many are still missing. Streamed: how many have come, modulo 2.

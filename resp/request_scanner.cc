@@ -23,29 +23,48 @@ constexpr size_t kArgsRoomMin = 64;
 constexpr size_t kArgsRoomKept = 64 * 1024;
 constexpr size_t kRewrittenBytesKept = 4 * 1024;
 
-// Writes the spans of the arguments that are complete, have short lengths and proper line ends.
-// Stops at the first one that is anything else. Returns: the first byte not taken.
-inline const char* TakeShort(const char* base, const char* p, const char* end, ArgSpan** next,
-                             const ArgSpan* last) {
-  ArgSpan* out = *next;
-  while (out != last) {
-    if (static_cast<size_t>(end - p) < kArgumentBytesMin || *p != '$') break;
-    const ShortLength length = ReadShortLength(p + 1);
-    if (length.bytes == 0) break;
-    const char* payload = p + 1 + length.bytes;
-    if (static_cast<size_t>(end - payload) < size_t{length.value} + 2) break;
-    const char* payload_end = payload + length.value;
-    if (!IsCrlf(payload_end)) break;
-    *out++ = {static_cast<uint32_t>(payload - base), length.value};
-    p = payload_end + 2;
-  }
-  *next = out;
-  return p;
-}
+// How far whole arguments have been taken.
+struct Cursor {
+  const char* p;  // The first byte not taken.
+  ArgSpan* next;  // Where the next span goes.
+};
 
-// Where whole arguments may be taken from: what lies behind command_bytes_max is not the command's.
+// What lies behind command_bytes_max is not the command's.
 inline const char* UsableEnd(std::string_view input, const RequestLimits& limits) {
   return input.data() + std::min<size_t>(input.size(), limits.command_bytes_max);
+}
+
+// Takes one argument of `length` at `at` and returns true, when it is complete and its line end
+// proper.
+inline bool TakePayloadAt(const char* base, const char* end, ShortLength length, Cursor* at) {
+  const char* const payload = at->p + 1 + length.bytes;
+  if (static_cast<size_t>(end - payload) < size_t{length.value} + 2) return false;
+  const char* const payload_end = payload + length.value;
+  if (!IsCrlf(payload_end)) return false;
+  *at->next++ = {static_cast<uint32_t>(payload - base), length.value};
+  at->p = payload_end + 2;
+  return true;
+}
+
+// Takes the arguments that are complete, below 1000 bytes and have proper line ends, as long as
+// there is room before `last`. Stops at the first one that is anything else. This is the loop that
+// the scanner's speed depends on: it calls nothing.
+inline Cursor TakeShort(Cursor at, const ArgSpan* last, const char* base, const char* end) {
+  while (at.next != last) {
+    if (static_cast<size_t>(end - at.p) < kArgumentBytesMin || *at.p != '$') break;
+    const ShortLength length = ReadShortLength(at.p + 1);
+    if (length.bytes == 0 || !TakePayloadAt(base, end, length, &at)) break;
+  }
+  return at;
+}
+
+// Takes one argument between 1000 bytes and ten megabytes under the same conditions.
+bool TakeMedium(std::string_view input, const RequestLimits& limits, Cursor* at) {
+  const char* const end = UsableEnd(input, limits);
+  if (static_cast<size_t>(end - at->p) <= kMediumLengthBytesMax || *at->p != '$') return false;
+  const ShortLength length = ReadMediumLength(at->p + 1);
+  if (length.bytes == 0 || length.value > limits.bulk_bytes_max) return false;
+  return TakePayloadAt(input.data(), end, length, at);
 }
 
 bool EqualsIgnoreCase(std::string_view text, std::string_view lower) {
@@ -111,19 +130,18 @@ ScanStatus RequestScanner::Scan(std::string_view input, const RequestLimits& lim
   if (count.bytes == 0 || count.value - 1 >= std::min<size_t>(limits.args_max, args_.size())) {
     return Resume(input, limits);
   }
-  ArgSpan* next = args_.data();
-  const ArgSpan* const last = next + count.value;
-  const char* p = TakeShort(base, base + 1 + count.bytes, UsableEnd(input, limits), &next, last);
-  if (next == last) {
+  const ArgSpan* const last = args_.data() + count.value;
+  const Cursor begin = {base + 1 + count.bytes, args_.data()};
+  const Cursor reached = TakeShort(begin, last, base, UsableEnd(input, limits));
+  args_count_ = static_cast<uint32_t>(reached.next - begin.next);
+  if (reached.next == last) {
     data_ = base;
-    consumed_ = static_cast<size_t>(p - base);
-    args_count_ = count.value;
+    consumed_ = static_cast<size_t>(reached.p - base);
     return ScanStatus::kCommand;
   }
   state_ = State::kBulkHeader;
   args_expected_ = count.value;
-  args_count_ = static_cast<uint32_t>(next - args_.data());
-  position_ = static_cast<uint32_t>(p - base);
+  position_ = static_cast<uint32_t>(reached.p - base);
   return Resume(input, limits);
 }
 
@@ -143,7 +161,7 @@ ScanStatus RequestScanner::Resume(std::string_view input, const RequestLimits& l
 ScanStatus RequestScanner::ScanArguments(std::string_view input, const RequestLimits& limits) {
   while (true) {
     if (state_ == State::kBulkHeader) {
-      TakeShortArguments(input, limits);
+      TakeWholeArguments(input, limits);
       if (args_count_ == args_expected_) return Finish(input);
       const ScanStatus status = ReadBulkHeader(input, limits);
       if (state_ != State::kPayload) return status;
@@ -153,16 +171,18 @@ ScanStatus RequestScanner::ScanArguments(std::string_view input, const RequestLi
   }
 }
 
-void RequestScanner::TakeShortArguments(std::string_view input, const RequestLimits& limits) {
-  const char* const end = UsableEnd(input, limits);
+void RequestScanner::TakeWholeArguments(std::string_view input, const RequestLimits& limits) {
   // A header line already begun is looked at by ReadBulkHeader, which knows how far it has got.
   if (limits.bulk_bytes_max < kShortLengthMax || line_searched_ != 0) return;
-  if (input.data() + position_ >= end) return;
-  ArgSpan* next = args_.data() + args_count_;
+  const char* const end = UsableEnd(input, limits);
+  if (position_ >= static_cast<size_t>(end - input.data())) return;
   const ArgSpan* const last = args_.data() + std::min<size_t>(args_expected_, args_.size());
-  const char* p = TakeShort(input.data(), input.data() + position_, end, &next, last);
-  args_count_ = static_cast<uint32_t>(next - args_.data());
-  position_ = static_cast<uint32_t>(p - input.data());
+  Cursor at = {input.data() + position_, args_.data() + args_count_};
+  do {
+    at = TakeShort(at, last, input.data(), end);
+  } while (at.next != last && TakeMedium(input, limits, &at));
+  args_count_ = static_cast<uint32_t>(at.next - args_.data());
+  position_ = static_cast<uint32_t>(at.p - input.data());
 }
 
 // Finds the CR that ends the line at position_; like the server, takes whatever follows it for the

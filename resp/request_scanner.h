@@ -108,7 +108,7 @@ class RequestScanner {
   ScanStatus ReadCount(std::string_view input, const RequestLimits& limits);
   ScanStatus ReadBulkHeader(std::string_view input, const RequestLimits& limits);
   bool TakePayload(std::string_view input);
-  void TakeShortArguments(std::string_view input, const RequestLimits& limits);
+  void TakeWholeArguments(std::string_view input, const RequestLimits& limits);
   Line FindLineEnd(std::string_view input, size_t* line_bytes);
   void ReserveArguments(size_t count);
   void Rewrite(std::string_view source);
