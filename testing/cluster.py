@@ -71,6 +71,11 @@ class Node:
                 if attempt == 2 or not kept:
                     raise
 
+    def pipeline(self, commands):
+        """Like command(), for many at once; errors are returned and not raised."""
+        self.command("PING")
+        return self._client.pipeline(commands)
+
     def disconnect(self):
         if self._client is not None:
             self._client.close()
@@ -123,6 +128,8 @@ class Cluster(SlotMigration):
             "cluster-node-timeout": str(node_timeout_ms),
             "cluster-config-file": "nodes.conf",
             "cluster-replica-validity-factor": "0",
+            # A primary that gave all its slots away stays one, and may get slots again.
+            "cluster-allow-replica-migration": "no",
             "repl-diskless-sync-delay": "0",
             "save": "",
             "appendonly": "no",
@@ -281,6 +288,16 @@ class Cluster(SlotMigration):
         """Until every running node says ok, all agree who owns what, and each replica is in step."""
         self._wait(self.is_ok, timeout_s, "the cluster to be ok")
 
+    def wait_for_promotion(self, lost, timeout_s=60):
+        """Until all slots are served without the primary `lost`."""
+
+        def promoted():
+            view = self.view()
+            owners = [entry for node_id, entry in view.items() if node_id != lost.id and "master" in entry["flags"]]
+            return self._slot_count(owners) == SLOT_COUNT and self.is_ok()
+
+        self._wait(promoted, timeout_s, f"a replica of {lost} to be promoted")
+
     def is_ok(self):
         running = self.running()
         views = [node.cluster_nodes() for node in running]
@@ -301,6 +318,11 @@ class Cluster(SlotMigration):
         return True
 
     # Parts.
+
+    @staticmethod
+    def _slot_count(entries):
+        ranges = [part.partition("-") for entry in entries for part in entry["slots"] if not part.startswith("[")]
+        return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
 
     @staticmethod
     def _is_healthy(view, node):

@@ -1,0 +1,107 @@
+"""Primaries go, planned and unplanned, under load. rcproxy is never restarted and never gives a wrong reply.
+
+A planned failover loses nothing and shows no error. A crash may lose acknowledged writes, since replication is
+asynchronous, and gives errors until a replica is promoted; but no reply belongs to another request, and soon
+after the cluster is ok again everything succeeds.
+"""
+
+import os
+import re
+import time
+import unittest
+
+from testing.harness_load import Load
+from testing.integration_base import IntegrationTest
+
+SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
+
+# What clients may see while a part of the cluster has no primary.
+DOCUMENTED_ERRORS = re.compile(r"CLUSTERDOWN |TRYAGAIN |LOADING |MASTERDOWN |READONLY |ERR ")
+
+
+class FailoverTest(IntegrationTest):
+    cluster_options = {"primaries": 3, "replicas_per_primary": 1, "node_timeout_ms": 1000}
+    proxy_flags = {"request_timeout_ms": 2000}
+
+    def tearDown(self):
+        # The next case starts with a cluster in which every primary has its replica.
+        for node in self.cluster.nodes:
+            if node.paused:
+                self.cluster.resume(node)
+            if not node.is_running():
+                self.cluster.restart(node)
+        self.cluster.wait_until_ok(60)
+        super().tearDown()
+
+    def assert_clean(self, report):
+        print(f"seed {SEED}: {report}")
+        self.assertEqual((report.wrong, report.disconnects), ([], []), f"seed {SEED}")
+
+    def check_recovery(self, lost, load):
+        """After the cluster is ok, no error may come later than one second on."""
+        self.cluster.wait_for_promotion(lost)
+        ok_at = time.monotonic()
+        time.sleep(4)
+        report = load.stop()
+        self.assert_clean(report)
+        for text in report.errors:
+            self.assertRegex(text, DOCUMENTED_ERRORS)
+        self.assertLess(report.last_error_at - ok_at, 1.0, "errors after the recovery")
+        with_new_client = Load(self.proxy.address, seed=SEED, prefix="after").start()
+        time.sleep(1)
+        after = with_new_client.stop()
+        self.assert_clean(after)
+        self.assertEqual(dict(after.errors), {})
+
+    def test_planned_failover_loses_nothing(self):
+        load = Load(self.proxy.address, seed=SEED, prefix="planned").start()
+        time.sleep(0.5)
+        for primary in self.cluster.primaries():
+            self.cluster.failover(self.cluster.replicas(primary)[0])
+            self.cluster.wait_until_ok()
+            time.sleep(0.3)
+        report = load.stop()
+        self.assert_clean(report)
+        self.assertEqual((dict(report.errors), report.lost_writes), ({}, 0))
+
+    def test_killed_primary(self):
+        load = Load(self.proxy.address, seed=SEED, prefix="killed").start()
+        time.sleep(1)
+        load.may_lose()
+        victim = self.cluster.primaries()[0]
+        self.cluster.kill(victim)
+        self.check_recovery(victim, load)
+
+    def test_hung_primary_comes_back_as_replica(self):
+        load = Load(self.proxy.address, seed=SEED, prefix="hung").start()
+        time.sleep(1)
+        load.may_lose()
+        victim = self.cluster.primaries()[0]
+        self.cluster.pause(victim)
+        self.cluster.wait_for_promotion(victim)
+        # Its late answers must find nobody: they belong to requests that were given up.
+        self.cluster.resume(victim)
+        self.check_recovery(victim, load)
+
+    def test_killed_replica_disturbs_nobody(self):
+        load = Load(self.proxy.address, seed=SEED, prefix="replica").start()
+        time.sleep(0.5)
+        self.cluster.kill(self.cluster.replicas()[0])
+        time.sleep(3)
+        report = load.stop()
+        self.assert_clean(report)
+        self.assertEqual(dict(report.errors), {})
+
+    def test_restarted_primary(self):
+        self.client.ok("SET", "restart", "before")
+        victim = self.node_of("restart")
+        self.cluster.kill(victim)
+        self.cluster.wait_for_promotion(victim)
+        self.assertEqual(self.client.command("SET", "restart", "after"), "OK")
+        self.cluster.restart(victim)
+        self.cluster.wait_until_ok(60)
+        self.assertEqual(self.client.command("GET", "restart"), b"after")
+
+
+if __name__ == "__main__":
+    unittest.main()

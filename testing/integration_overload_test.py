@@ -1,0 +1,85 @@
+"""Clients that misbehave in time rather than in bytes: they vanish, do not read, or are very many."""
+
+import os
+import random
+import socket
+import threading
+import time
+import unittest
+
+from testing.harness_load import Load
+from testing.integration_base import IntegrationTest
+from testing.resp_client import encode
+
+SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
+
+
+class OverloadTest(IntegrationTest):
+    proxy_flags = {"client_output_hard_bytes": 64 << 20}
+
+    def test_clients_vanish_under_load(self):
+        load = Load(self.proxy.address, threads=2, seed=SEED, prefix="steady").start()
+        generator = random.Random(SEED)
+        for _ in range(1000):
+            client = self.proxy.client()
+            commands = [("SET", f"v:{i}", "x" * 500) if i % 2 else ("MGET", f"v:{i}", "v:1") for i in range(20)]
+            data = b"".join(encode(*command) for command in commands)
+            client.send(data[: generator.randint(1, len(data))])
+            if generator.random() < 0.5:
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            client.close()
+        report = load.stop()
+        self.assertEqual((report.wrong, report.disconnects, dict(report.errors)), ([], [], {}), str(report))
+
+    def test_a_client_that_does_not_read_costs_bounded_memory(self):
+        self.client.ok("SET", "slow", "x" * 10240)
+        before = self.proxy.rss_bytes()
+        slow = self.proxy.client(timeout_s=3)
+        sender = threading.Thread(target=self.send_until_stuck, args=(slow, encode("GET", "slow") * 1000, 100))
+        sender.start()
+        load = Load(self.proxy.address, threads=2, seed=SEED, prefix="others").start()
+        highest = before
+        while sender.is_alive():
+            highest = max(highest, self.proxy.rss_bytes())
+            time.sleep(0.05)
+        sender.join()
+        report = load.stop()
+        print(f"resident memory: {before >> 20} MiB before, {highest >> 20} MiB at most; others: {report}")
+        # 100,000 replies would be a gigabyte.
+        self.assertLess(highest - before, 200 << 20)
+        self.assertEqual((report.wrong, report.disconnects, dict(report.errors)), ([], [], {}), str(report))
+        self.assertGreater(report.requests, 100)
+        slow.close()
+
+    @staticmethod
+    def send_until_stuck(client, data, times):
+        try:
+            for _ in range(times):
+                client.send(data)
+        except OSError:
+            pass
+
+    def test_a_client_that_reads_late_gets_everything(self):
+        self.client.ok("SET", "late", "y" * 1000)
+        with self.proxy.client(timeout_s=60) as late:
+            count = 5000
+            sender = threading.Thread(target=late.send, args=(encode("GET", "late") * count,))
+            sender.start()
+            time.sleep(0.5)
+            for _ in range(count):
+                self.assertEqual(late.read_reply(), b"y" * 1000)
+            sender.join()
+
+    def test_many_clients(self):
+        clients = [self.proxy.client() for _ in range(1000)]
+        for index, client in enumerate(clients):
+            client.send(encode("SET", f"many:{index}", index) + encode("GET", f"many:{index}"))
+        for index, client in enumerate(clients):
+            self.assertEqual(client.read_reply(), "OK")
+            self.assertEqual(client.read_reply(), str(index).encode())
+        for client in clients:
+            client.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
