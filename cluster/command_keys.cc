@@ -1,5 +1,6 @@
 #include "cluster/command_keys.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -25,16 +26,17 @@ void Add(KeyRuns* found, size_t first, size_t count, size_t step, bool is_channe
                                 static_cast<uint32_t>(step), is_channel};
 }
 
-// The servers' form of a number: no sign but '-', no space, no zero in front. Anything above what
-// could be an argument count is as wrong as a letter, so the digits need no overflow check beyond
-// their number.
+// Reads a count as servers do when they route: white space, a sign, and digits, whatever follows.
+// They refuse "2x" and "02" only when they run the command; until then its two keys decide where it
+// goes. More digits than an argument count has are as wrong as none.
 std::optional<size_t> ParseKeyCount(std::string_view text) {
   constexpr size_t kDigitsMax = 9;
-  if (text.empty() || text.size() > kDigitsMax) return std::nullopt;
-  if (text[0] == '0' && text.size() > 1) return std::nullopt;
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (digits == 0 || digits > kDigitsMax) return std::nullopt;
   size_t value = 0;
-  for (const char digit : text) {
-    if (digit < '0' || digit > '9') return std::nullopt;
+  for (const char digit : text.substr(0, digits)) {
     value = value * 10 + static_cast<size_t>(digit - '0');
   }
   return value;
@@ -103,27 +105,17 @@ void AddSortDestination(const CommandView& command, KeyRuns* found) {
   if (destination != 0) Add(found, destination, 1, 1, false);
 }
 
-// Arguments 1 to 4 are the key, and a place or a member, which may be called STORE; the server
-// searches from argument 5.
-void AddGeoRadiusDestination(const CommandView& command, KeyRuns* found) {
-  size_t destination = 0;
-  for (size_t at = 5; at + 1 < command.size(); ++at) {
-    if (IsWord(command[at], "STORE") || IsWord(command[at], "STOREDIST")) destination = ++at;
-  }
-  if (destination != 0) Add(found, destination, 1, 1, false);
-}
-
 // MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH p | AUTH2 u p] [KEYS key ...].
 KeysStatus AddMigrateKeys(const CommandView& command, KeyRuns* found) {
   size_t keyword = 6;
   while (keyword < command.size() && !IsWord(command[keyword], "KEYS")) {
     keyword += IsWord(command[keyword], "AUTH2") ? 3 : IsWord(command[keyword], "AUTH") ? 2 : 1;
   }
-  if (keyword >= command.size()) {
+  if (keyword + 1 >= command.size()) {  // No KEYS, or nothing behind it.
     Add(found, 3, 1, 1, false);
     return KeysStatus::kOk;
   }
-  if (!command[3].empty() || keyword + 1 >= command.size()) return KeysStatus::kSyntax;
+  if (!command[3].empty()) return KeysStatus::kSyntax;
   Add(found, keyword + 1, command.size() - keyword - 1, 1, false);
   return KeysStatus::kOk;
 }
@@ -132,9 +124,6 @@ KeysStatus AddMovable(const KeySpec& spec, const CommandView& command, KeyRuns* 
   switch (static_cast<MovableKeys>(spec.index)) {
     case MovableKeys::kSort:
       AddSortDestination(command, found);
-      return KeysStatus::kNoKeys;
-    case MovableKeys::kGeoRadius:
-      AddGeoRadiusDestination(command, found);
       return KeysStatus::kNoKeys;
     case MovableKeys::kMigrate:
       return AddMigrateKeys(command, found);
@@ -151,7 +140,7 @@ KeysStatus AddKeys(const KeySpec& spec, const CommandView& command, KeyRuns* fou
   size_t begin = static_cast<size_t>(spec.index);
   if (spec.begin == KeySpec::Begin::kKeyword) {
     begin = FindKeyword(spec, command);
-    if (begin == 0) return KeysStatus::kSyntax;
+    if (begin == 0 || begin >= command.size()) return KeysStatus::kSyntax;
   }
   return spec.find == KeySpec::Find::kKeyNum ? AddCounted(spec, begin, command, found)
                                              : AddRange(spec, begin, command, found);
@@ -179,8 +168,17 @@ KeyRuns FindKeys(const CommandSpec& spec, const resp::CommandView& command) {
     return found;
   }
   for (const KeySpec& keys : spec.keys) {
-    const KeysStatus status = AddKeys(keys, command, &found);
+    KeysStatus status = AddKeys(keys, command, &found);
+    // ZUNIONSTORE destination 0: only a command whose other keys do not exist may have none of
+    // these.
+    if (keys.find == KeySpec::Find::kKeyNum && status == KeysStatus::kNoKeys &&
+        spec.keys.size() > 1) {
+      status = KeysStatus::kBadKeyCount;
+    }
+    // Beside another spec a keyword is an option: GEORADIUS key ... STORE destination.
+    if (keys.begin == KeySpec::Begin::kKeyword && spec.keys.size() > 1) continue;
     if (status == KeysStatus::kBadKeyCount || status == KeysStatus::kSyntax) {
+      found.size = 0;
       found.status = status;
       return found;
     }

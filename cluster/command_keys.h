@@ -13,9 +13,9 @@ namespace rcproxy::cluster {
 enum class KeysStatus : uint8_t {
   kOk,
   kNoKeys,       // The command has no key arguments in this form (EVAL with 0 keys).
-  kBadKeyCount,  // numkeys is not a number, negative, or larger than the arguments: the server's
-                 // error is the answer.
-  kSyntax,       // A keyword that must be there is missing.
+  kBadKeyCount,  // numkeys does not begin with a number, is negative, or larger than the arguments:
+                 // the server's error is the answer, any node's.
+  kSyntax,  // A keyword or a key that must be there is missing: any node's error is the answer.
 };
 
 // A run of keys: first, first + step, ... `count` of them, as argument indexes.

@@ -70,7 +70,6 @@ enum CommandFlag : uint16_t {
 // Keys that no spec describes are found by a parser for the command; KeySpec::index names it.
 enum class MovableKeys : int8_t {
   kSort,       // SORT key ... STORE destination: anywhere, the last one counts.
-  kGeoRadius,  // GEORADIUS key ... STORE | STOREDIST destination: the last one counts.
   kMigrate,    // MIGRATE host port key | "" ... KEYS key ...
   kJsonDebug,  // JSON.DEBUG MEMORY key; other forms have no key.
 };
