@@ -48,7 +48,8 @@ absl::Status BufferRing::Register() {
   registration.ring_entries = entries_;
   registration.bgid = group_;
   if (incremental_) registration.pad = abi::kBufferRingIncremental;
-  const int result = io_uring_register_buf_ring(kernel_.raw(), &registration, 0);
+  const int result = RetryWithoutMemory(
+      [&] { return io_uring_register_buf_ring(kernel_.raw(), &registration, 0); });
   if (result < 0) return SetupError(-result, "registering a ring of provided buffers");
   registered_ = true;
   return absl::OkStatus();

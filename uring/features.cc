@@ -69,8 +69,17 @@ io_uring_cqe NextCompletion(KernelRing& ring) {
   return none;
 }
 
-bool CanSetUp(TaskWork task_work) {
-  return KernelRing::Create({.sq_entries = 4, .cq_entries = 8, .task_work = task_work}).ok();
+// What a failed trial means: nothing is wrong when the kernel does not know a feature, but without
+// memory or permission the trial says nothing about it.
+absl::Status Judge(const absl::Status& trial) {
+  return absl::IsUnimplemented(trial) ? absl::OkStatus() : trial;
+}
+
+absl::Status TrySetUp(TaskWork task_work, bool* found) {
+  const absl::Status trial =
+      KernelRing::Create({.sq_entries = 4, .cq_entries = 8, .task_work = task_work}).status();
+  *found = trial.ok();
+  return trial;
 }
 
 bool TryMultishotAccept(KernelRing& ring) {
@@ -117,16 +126,18 @@ uint32_t TryReceive(KernelRing& ring, BufferRing& buffers, bool multishot) {
   return flags;
 }
 
-void TryBuffers(KernelRing& ring, Features& features) {
+absl::Status TryBuffers(KernelRing& ring, Features& features) {
   ChunkPool pool(kChunkBytes, kChunkBytes * kChunks * 2);
-  if (auto whole = BufferRing::Create(ring, pool, {.count = kChunks}); whole.ok()) {
+  {
+    const auto whole = BufferRing::Create(ring, pool, {.count = kChunks});
+    if (!whole.ok()) return Judge(whole.status());
     features.provided_rings = TryReceive(ring, **whole, false) != 0;
     features.multishot_receive = (TryReceive(ring, **whole, true) & IORING_CQE_F_MORE) != 0;
   }
-  if (auto parts = BufferRing::Create(ring, pool, {.count = kChunks, .incremental = true});
-      parts.ok()) {
-    features.incremental_buffers = (TryReceive(ring, **parts, false) & abi::kCqeBufferMore) != 0;
-  }
+  const auto parts = BufferRing::Create(ring, pool, {.count = kChunks, .incremental = true});
+  if (!parts.ok()) return Judge(parts.status());
+  features.incremental_buffers = (TryReceive(ring, **parts, false) & abi::kCqeBufferMore) != 0;
+  return absl::OkStatus();
 }
 
 bool TryMinWait(KernelRing& ring) {
@@ -192,13 +203,19 @@ std::string Features::ToString() const {
 
 absl::StatusOr<Features> ProbeFeatures() {
   Features features;
-  features.single_issuer_defer = CanSetUp(TaskWork::kDeferred);
-  features.cooperative = CanSetUp(TaskWork::kCooperative);
+  absl::Status status = Judge(TrySetUp(TaskWork::kDeferred, &features.single_issuer_defer));
+  if (status.ok()) {
+    status = TrySetUp(TaskWork::kCooperative, &features.cooperative);
+    // One of the two modes is needed; ENOSYS is the error to report when there is neither.
+    if (features.single_issuer_defer) status = Judge(status);
+  }
+  if (!status.ok()) return status;
   KernelRing::Options options = {.sq_entries = 8, .cq_entries = 32};
   if (!features.single_issuer_defer) options.task_work = TaskWork::kCooperative;
   absl::StatusOr<std::unique_ptr<KernelRing>> ring = KernelRing::Create(options);
   if (!ring.ok()) return ring.status();
-  TryBuffers(**ring, features);
+  status = TryBuffers(**ring, features);
+  if (!status.ok()) return status;
   if (!features.provided_rings) {
     return absl::UnimplementedError(
         "io_uring: this kernel has no rings of provided buffers; Linux 5.19 or newer is needed");

@@ -1,6 +1,7 @@
 #include "uring/kernel_ring.h"
 
 #include <glog/logging.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,7 +14,8 @@
 namespace rcproxy::uring {
 namespace {
 
-constexpr uint32_t kSmallestCompletionQueue = 64;
+constexpr int kMemoryRetries = 5;
+constexpr useconds_t kMemoryRetryUs = 10'000;
 
 // io_uring_enter through a registered index instead of the descriptor (liburing keeps its own flag
 // for it in a private field).
@@ -71,6 +73,15 @@ absl::Status SetupError(int error_number, const char* step) {
   }
 }
 
+int RetryWithoutMemory(const std::function<int()>& step) {
+  int result = step();
+  for (int i = 0; i < kMemoryRetries && result == -ENOMEM; ++i) {
+    usleep(kMemoryRetryUs);
+    result = step();
+  }
+  return result;
+}
+
 absl::StatusOr<std::unique_ptr<KernelRing>> KernelRing::Create(const Options& options) {
   auto ring = std::unique_ptr<KernelRing>(new KernelRing);
   uint32_t sq_entries = std::max(options.sq_entries, 1u);
@@ -79,7 +90,10 @@ absl::StatusOr<std::unique_ptr<KernelRing>> KernelRing::Create(const Options& op
     io_uring_params params = {};
     params.flags = SetupFlags(options.task_work);
     params.cq_entries = cq_entries;
-    const int result = io_uring_queue_init_params(sq_entries, &ring->ring_, &params);
+    const auto set_up = [&] {
+      return io_uring_queue_init_params(sq_entries, &ring->ring_, &params);
+    };
+    const int result = RetryWithoutMemory(set_up);
     if (result == 0) break;
     ring->ring_.ring_fd = -1;
     if (result != -ENOMEM || cq_entries <= kSmallestCompletionQueue) {

@@ -13,6 +13,7 @@
 #include <liburing.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,11 @@ enum class TaskWork : uint8_t {
 // What to tell an operator about a failed set-up step.
 absl::Status SetupError(int error_number, const char* step);
 
+// Calls `step` until it returns something else than -ENOMEM, for some 50 ms: the kernel gives the
+// memory of a ring that was just closed (by the feature probe, by the previous process) back in the
+// background. Returns the last result. Start-up only.
+int RetryWithoutMemory(const std::function<int()>& step);
+
 class KernelRing final {
  public:
   struct Options {
@@ -37,6 +43,8 @@ class KernelRing final {
     uint32_t cq_entries = 256;
     TaskWork task_work = TaskWork::kDeferred;
   };
+
+  static constexpr uint32_t kSmallestCompletionQueue = 64;
 
   // Sizes are clamped to what the kernel allows, and halved while it lacks memory for them.
   static absl::StatusOr<std::unique_ptr<KernelRing>> Create(const Options& options);

@@ -93,13 +93,7 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const Options& options) {
   const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd < 0) return SetupError(errno, "eventfd");
   auto ring = std::unique_ptr<Ring>(new Ring(options, features, chunk_bytes, wake_fd));
-  KernelRing::Options kernel_options = {.sq_entries = options.sq_entries,
-                                        .cq_entries = options.cq_entries};
-  if (!features.single_issuer_defer) kernel_options.task_work = TaskWork::kCooperative;
-  absl::StatusOr<std::unique_ptr<KernelRing>> kernel = KernelRing::Create(kernel_options);
-  if (!kernel.ok()) return kernel.status();
-  ring->kernel_ = *std::move(kernel);
-  absl::Status status = ring->SetUpKernelSide(static_cast<uint32_t>(buffers));
+  absl::Status status = ring->SetUpKernelSide(options, static_cast<uint32_t>(buffers));
   if (!status.ok()) return status;
   return ring;
 }
@@ -113,14 +107,30 @@ Ring::Ring(const Options& options, const Features& features, size_t chunk_bytes,
       now_ns_(MonotonicNs()),
       zero_copy_active_(options.zero_copy_min_bytes > 0 && features.send_zero_copy) {}
 
-absl::Status Ring::SetUpKernelSide(uint32_t buffers) {
-  absl::StatusOr<std::unique_ptr<BufferRing>> ring = BufferRing::Create(
-      *kernel_, pool_,
-      {.group = kBufferGroup, .count = buffers, .incremental = features_.incremental_buffers});
-  if (!ring.ok()) return ring.status();
-  buffers_ = *std::move(ring);
-  ArmWake();
-  return absl::OkStatus();
+absl::Status Ring::SetUpKernelSide(const Options& options, uint32_t buffers) {
+  KernelRing::Options sizes = {.sq_entries = options.sq_entries, .cq_entries = options.cq_entries};
+  if (!features_.single_issuer_defer) sizes.task_work = TaskWork::kCooperative;
+  for (;;) {
+    absl::StatusOr<std::unique_ptr<KernelRing>> kernel = KernelRing::Create(sizes);
+    if (!kernel.ok()) return kernel.status();
+    kernel_ = *std::move(kernel);
+    absl::StatusOr<std::unique_ptr<BufferRing>> ring = BufferRing::Create(
+        *kernel_, pool_,
+        {.group = kBufferGroup, .count = buffers, .incremental = features_.incremental_buffers});
+    if (ring.ok()) {
+      buffers_ = *std::move(ring);
+      ArmWake();
+      return absl::OkStatus();
+    }
+    // The queues may have taken what the buffers need.
+    sizes.sq_entries = std::max(1u, kernel_->sq_entries() / 2);
+    sizes.cq_entries = kernel_->cq_entries() / 2;
+    kernel_.reset();
+    if (!absl::IsResourceExhausted(ring.status()) ||
+        sizes.cq_entries < KernelRing::kSmallestCompletionQueue) {
+      return ring.status();
+    }
+  }
 }
 
 Ring::~Ring() {

@@ -22,6 +22,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "uring/buffer_ring.h"
 #include "uring/chunk.h"
@@ -99,7 +100,7 @@ class Ring final : public Io {
   struct Operation;
 
   Ring(const Options& options, const Features& features, size_t chunk_bytes, int wake_fd);
-  absl::Status SetUpKernelSide(uint32_t buffers);
+  absl::Status SetUpKernelSide(const Options& options, uint32_t buffers);
 
   Operation* NewOperation(int fd, Completion* completion);
   void FreeOperation(Operation* operation);
