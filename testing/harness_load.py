@@ -7,6 +7,7 @@ to another request is recognised as such.
 """
 
 import collections
+import itertools
 import random
 import threading
 import time
@@ -32,6 +33,14 @@ class Report:
         self.lost_writes += other.lost_writes
         self.wrong += other.wrong
         self.disconnects += other.disconnects
+
+    def problems(self, allow_errors=False):
+        """Why this run is not clean, in few words; empty if it is."""
+        found = [f"{len(self.wrong)} wrong: {self.wrong[:3]}"] if self.wrong else []
+        found += [f"{len(self.disconnects)} disconnects: {self.disconnects[:3]}"] if self.disconnects else []
+        if self.errors and not allow_errors:
+            found.append(f"{sum(self.errors.values())} errors: {dict(self.errors.most_common(5))}")
+        return found
 
     def __str__(self):
         return (f"{self.requests} requests, {sum(self.errors.values())} errors {dict(self.errors.most_common(5))}, "
@@ -176,12 +185,15 @@ class _Worker(threading.Thread):
 
 
 class Load:
-    """Several workers against one address. start(), then stop() for the Report."""
+    """Several workers against one address. start(), then stop() for the Report. No two share a key."""
+
+    _serials = itertools.count()
 
     def __init__(self, address, threads=4, keys=200, depth=20, seed=1, prefix="load"):
         self.address = address
+        prefix = f"{prefix}.{next(self._serials)}"
         self._workers = [
-            _Worker(address, f"{prefix}{index}", seed * 1000 + index, keys, depth) for index in range(threads)
+            _Worker(address, f"{prefix}.{index}", seed * 1000 + index, keys, depth) for index in range(threads)
         ]
 
     def start(self):
