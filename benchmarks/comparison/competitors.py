@@ -28,6 +28,7 @@ class Competitor:
     node: str = "$address"
     join: str = "\n"
     skipped: tuple = ()  # Workloads that it cannot do.
+    descriptors_per_client: int = 1
     note: str = ""
 
     @property
@@ -86,12 +87,13 @@ $nodes
 _KNOWN = [
     Competitor("direct", backend="plain", note="no proxy: the load generator talks to one server"),
     Competitor("haproxy", "haproxy", ("$binary", "-db", "-f", "$config"), _HAPROXY_CONFIG,
-               backend="plain", note="TCP only, one server: the price of a hop without any parsing"),
+               backend="plain", descriptors_per_client=2,
+               note="TCP only, one server: the price of a hop without any parsing"),
     Competitor("twemproxy", "nutcracker",
                ("$binary", "-c", "$config", "-m", "16384", "-s", "$stats_port", "-o",
                 "$directory/nutcracker.log", "-v", "4"), _TWEMPROXY_CONFIG,
-               backend="plain", node="   - $address:1", skipped=("mset10",),
-               note="shards over plain servers, no Redis Cluster; cannot split MSET by cluster slot"),
+               backend="plain", node="   - $address:1",
+               note="shards over plain servers, no Redis Cluster"),
     Competitor("rcproxy", "rcproxy", _RCPROXY_COMMAND),
     Competitor("predixy", "predixy", ("$binary", "$config"), _PREDIXY_CONFIG,
                node="        + $address"),
@@ -132,6 +134,11 @@ def render(competitor, values, addresses):
     return argv, string.Template(competitor.config).substitute(values)
 
 
+def clients_limit(competitor):
+    """How many clients the limit of open files leaves room for."""
+    return usage.raise_descriptor_limit() // competitor.descriptors_per_client - 100
+
+
 class Running:
     """One started competitor. Direct access has no process: pid is None."""
 
@@ -145,8 +152,7 @@ class Running:
         self.port, stats_port = processes.free_port(), processes.free_port()
         own = tempfile.mkdtemp(prefix=competitor.name + "-", dir=directory)
         self._log = os.path.join(own, "output")
-        # A plain TCP proxy needs two descriptors per client.
-        clients_max = min(11000, usage.raise_descriptor_limit() // 2 - 100)
+        clients_max = min(11000, clients_limit(competitor))
         values = {"binary": shutil.which(competitor.binary), "port": self.port, "directory": own,
                   "stats_port": stats_port, "workers": workers, "clients_max": clients_max,
                   "config": os.path.join(own, "config")}

@@ -134,3 +134,10 @@ def machine_lock(path):
     with open(path, "a", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def child_cpu_seconds():
+    """Of children that have ended: the load generators, not the servers and proxies, which still run.
+    Proxies that were stopped in between count too, so take the difference around one run only."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
