@@ -1,0 +1,370 @@
+#include "proxy/client_connection.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "cluster/command_errors.h"
+#include "cluster/command_table.h"
+#include "proxy/errors.h"
+
+namespace rcproxy::proxy {
+
+using cluster::CommandSpec;
+using cluster::Route;
+using resp::CommandView;
+using resp::RequestScanner;
+using resp::ScanStatus;
+using uring::Chunk;
+using uring::ChunkPool;
+using uring::Slice;
+
+namespace {
+
+// What a client may send before it has authenticated (networking.c of the server).
+constexpr uint32_t kUnauthenticatedArgsMax = 10;
+constexpr uint32_t kUnauthenticatedBulkMax = 16384;
+constexpr uint32_t kUnauthenticatedCommandMax = 1 << 20;
+constexpr uint32_t kInlineBytesMax = 64 << 10;
+constexpr size_t kPartialBytesMin = 512;
+
+bool AsksToBlock(const CommandSpec& spec, const CommandView& command) {
+  if (!spec.Has(cluster::kFlagBlocking)) return false;
+  // XREAD and XREADGROUP block only when told to, by an option before STREAMS.
+  for (size_t i = 1; i < command.size(); ++i) {
+    if (command[i].size() == 7 && strncasecmp(command[i].data(), "streams", 7) == 0) return false;
+    if (command[i].size() == 5 && strncasecmp(command[i].data(), "block", 5) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(Resources& resources, Router& router, LocalCommands& local,
+                                   ClientOwner& owner)
+    : resources_(resources),
+      router_(router),
+      local_(local),
+      owner_(owner),
+      replies_(resources, this),
+      socket_(resources.io, *this),
+      writer_(resources, socket_) {}
+
+ClientConnection::~ClientConnection() { DCHECK(partial_ == nullptr && backlog_.empty()); }
+
+void ClientConnection::Start(int fd, int64_t id) {
+  session_.id = id;
+  session_.fd = fd;
+  session_.created_ns = session_.last_command_ns = resources_.io.NowNs();
+  session_.authenticated = resources_.config.requirepass.empty();
+  socket_.Adopt(fd);
+  socket_.StartReceive();
+}
+
+resp::RequestLimits ClientConnection::Limits() const {
+  const Config& config = resources_.config;
+  if (!session_.authenticated) {
+    return {kUnauthenticatedArgsMax, kUnauthenticatedBulkMax, kInlineBytesMax,
+            kUnauthenticatedCommandMax};
+  }
+  return {config.request_args_max, config.request_bulk_bytes_max, kInlineBytesMax,
+          config.request_bytes_max};
+}
+
+// ---- input
+
+void ClientConnection::OnReceived(Slice data) {
+  resources_.stats.client_bytes_received.Add(data.size());
+  if (state_ != State::kOpen) return;
+  if (blocked_) return Keep(data.chunk(), data.view());
+  Consume(std::move(data));
+}
+
+void ClientConnection::Consume(Slice data) {
+  std::string_view rest = data.view();
+  if (partial_ != nullptr) rest = ContinuePartial(data.chunk(), rest);
+  RequestScanner& scanner = resources_.scanner;
+  while (!rest.empty() && state_ == State::kOpen) {
+    if (blocked_) return Keep(data.chunk(), rest);
+    scanner.Reset();
+    const ScanStatus status = scanner.Scan(rest, Limits());
+    if (status == ScanStatus::kNeedMore) return KeepPartial(rest);
+    const size_t consumed = scanner.consumed();
+    if (Handle(status, scanner, data.chunk()) == Progress::kStop) {
+      if (blocked_) Keep(data.chunk(), rest);
+      return;
+    }
+    rest.remove_prefix(consumed);
+  }
+}
+
+ClientConnection::Progress ClientConnection::Handle(ScanStatus status,
+                                                    const RequestScanner& scanner, Chunk* chunk) {
+  switch (status) {
+    case ScanStatus::kCommand:
+      return Execute(scanner.command(), chunk);
+    case ScanStatus::kEmpty:
+      return Progress::kContinue;
+    case ScanStatus::kError:
+      ProtocolError(scanner.error());
+      return Progress::kStop;
+    case ScanStatus::kNeedMore:
+      return Progress::kStop;
+  }
+  return Progress::kStop;
+}
+
+// Keeps the beginning of a command, with the scanner's state, until the rest comes.
+void ClientConnection::KeepPartial(std::string_view piece) {
+  partial_ = resources_.partials.New();
+  std::swap(partial_->scanner, resources_.scanner);
+  partial_->size = 0;
+  GrowPartial(std::max(partial_->scanner.size_hint(), piece.size() + 1));
+  std::memcpy(partial_->block.begin, piece.data(), piece.size());
+  partial_->size = piece.size();
+}
+
+void ClientConnection::GrowPartial(size_t capacity) {
+  capacity = std::max(capacity, kPartialBytesMin);
+  Staging::Block block = resources_.client_staging.Take(capacity, capacity);
+  if (partial_->block.chunk != nullptr) {
+    std::memcpy(block.begin, partial_->block.begin, partial_->size);
+    ChunkPool::Unref(partial_->block.chunk);
+  }
+  partial_->block = block;
+}
+
+void ClientConnection::ReleasePartial() {
+  if (partial_ == nullptr) return;
+  ChunkPool::Unref(partial_->block.chunk);
+  partial_->block = {nullptr, nullptr, nullptr};
+  partial_->scanner.Reset();
+  resources_.partials.Recycle(std::exchange(partial_, nullptr));
+}
+
+std::string_view ClientConnection::ContinuePartial(Chunk*, std::string_view data) {
+  while (!data.empty()) {
+    PartialCommand& partial = *partial_;
+    // Never more than the command needs, so that what follows it stays where it lies.
+    const size_t wanted = std::max(partial.scanner.size_hint(), partial.size + 1);
+    if (wanted > static_cast<size_t>(partial.block.end - partial.block.begin)) {
+      GrowPartial(std::max(wanted, std::min<size_t>(2 * partial.size, 1 << 20)));
+    }
+    const size_t taken = std::min(wanted - partial.size, data.size());
+    std::memcpy(partial.block.begin + partial.size, data.data(), taken);
+    partial.size += taken;
+    data.remove_prefix(taken);
+    const ScanStatus status = partial.scanner.Scan({partial.block.begin, partial.size}, Limits());
+    if (status == ScanStatus::kNeedMore) continue;
+    DCHECK(status != ScanStatus::kCommand || partial.scanner.consumed() == partial.size);
+    if (Handle(status, partial.scanner, partial.block.chunk) == Progress::kStop && blocked_) {
+      Keep(partial.block.chunk, {partial.block.begin, partial.size});
+    }
+    ReleasePartial();
+    return data;
+  }
+  return data;
+}
+
+void ClientConnection::Keep(Chunk* chunk, std::string_view rest) {
+  if (rest.empty()) return;
+  ChunkPool::Ref(chunk);
+  backlog_.Add(resources_.segments, chunk, rest);
+  if (socket_.receiving()) {
+    resources_.stats.client_pauses.Add();
+    socket_.PauseReceive();
+  }
+}
+
+void ClientConnection::ProtocolError(std::string_view line) {
+  resources_.stats.protocol_errors.Add();
+  if (line.empty()) return Close();  // Not even an answer for what is no Redis client.
+  replies_.Reply(std::string(line) + "\r\n");
+  Drain();
+}
+
+// ---- commands
+
+ClientConnection::Progress ClientConnection::Execute(const CommandView& command, Chunk* chunk) {
+  if (AtLimit()) return Block();
+  const CommandSpec* spec = cluster::FindCommand(command[0]);
+  if (spec == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
+  if (!spec->subcommands.empty() && command.size() > 1) {
+    const CommandSpec* sub = cluster::FindSubcommand(*spec, command[1]);
+    if (sub == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
+    spec = sub;
+  }
+  if (!spec->ArityOk(command.size())) return RefuseCommand(cluster::ArityError(*spec));
+  return ExecuteSpec(*spec, command, chunk);
+}
+
+ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec,
+                                                         const CommandView& command, Chunk* chunk) {
+  if (!session_.authenticated && !spec.Has(cluster::kFlagNoAuth)) {
+    resources_.stats.commands.Add();
+    resources_.stats.commands_refused.Add();
+    replies_.Reply(kErrorNoAuth);
+    return Progress::kContinue;
+  }
+  switch (spec.route) {
+    case Route::kKeyed:
+    case Route::kSplit:
+    case Route::kAnyPrimary:
+      if (AsksToBlock(spec, command)) break;
+      if (router_.Route(&replies_, spec, command, chunk) == Router::Verdict::kWait) return Block();
+      resources_.stats.commands.Add();
+      session_.last_command = &spec;
+      session_.last_command_ns = resources_.io.NowNs();
+      return Progress::kContinue;
+    case Route::kLocal:
+      return RunLocal(spec, command);
+    case Route::kAllPrimaries:
+    case Route::kAllNodes:
+    case Route::kContainer:
+    case Route::kTransaction:
+    case Route::kBlocking:
+    case Route::kPubSub:
+    case Route::kTracking:
+    case Route::kNodeOnly:
+    case Route::kRefuse:
+      break;
+  }
+  return RefuseCommand(cluster::NotAvailableError(spec));
+}
+
+ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
+                                                      const CommandView& command) {
+  resources_.stats.commands.Add();
+  resources_.stats.commands_local.Add();
+  session_.last_command = &spec;
+  session_.last_command_ns = resources_.io.NowNs();
+  std::string& reply = resources_.reply_text;
+  reply.clear();
+  const LocalCommands::After after = local_.Run(spec, command, &session_, &reply);
+  replies_.Reply(reply);
+  if (after == LocalCommands::After::kContinue) return Progress::kContinue;
+  Drain();
+  return Progress::kStop;
+}
+
+// Cold: may allocate.
+ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text) {
+  resources_.stats.commands.Add();
+  resources_.stats.commands_refused.Add();
+  replies_.Reply("-" + std::string(text) + "\r\n");
+  return Progress::kContinue;
+}
+
+// ---- waiting
+
+bool ClientConnection::AtLimit() const {
+  const Config& config = resources_.config;
+  return replies_.size() >= config.client_pipeline_max ||
+         replies_.output().bytes() >= config.client_output_soft_bytes ||
+         owner_.UnderMemoryPressure();
+}
+
+ClientConnection::Progress ClientConnection::Block() {
+  blocked_ = true;
+  return Progress::kStop;
+}
+
+// A client at its limit goes on when it is at half of it, not at each reply; one behind a fence as
+// soon as it can.
+bool ClientConnection::MayResume() const {
+  const Config& config = resources_.config;
+  if (replies_.delayed() > 0 || owner_.UnderMemoryPressure()) return false;
+  return replies_.size() <= config.client_pipeline_max / 2 &&
+         replies_.output().bytes() <= config.client_output_soft_bytes / 2;
+}
+
+void ClientConnection::Resume() {
+  blocked_ = false;
+  SegmentList input;
+  input.Swap(&backlog_);
+  for (const Segment* s = input.head(); s != nullptr && state_ == State::kOpen; s = s->next) {
+    Slice piece = Slice::Share(s->chunk, s->begin, s->size());
+    if (blocked_) {
+      Keep(piece.chunk(), piece.view());
+    } else {
+      Consume(std::move(piece));
+    }
+  }
+  input.Clear(resources_.segments);
+  if (!blocked_ && state_ == State::kOpen) {
+    if (!input_ended_) socket_.StartReceive();
+    if (input_ended_) Drain();
+  }
+}
+
+// ---- output
+
+void ClientConnection::BeforeFlush() {
+  if (replies_.broken()) return Close();
+  if (blocked_ && state_ == State::kOpen && MayResume()) Resume();
+}
+
+void ClientConnection::Flush() {
+  if (state_ == State::kClosing) return;
+  if (replies_.output().bytes() > resources_.config.client_output_hard_bytes) {
+    resources_.stats.clients_closed_output_limit.Add();
+    return Close();
+  }
+  writer_.Flush(replies_.output());
+  FinishIfDrained();
+}
+
+void ClientConnection::OnSent(size_t bytes, int error) {
+  writer_.OnSent(bytes, &replies_.output());
+  if (error != 0) return Close();
+  if (replies_.stalled()) replies_.ResumeStalled();
+  // Also when nothing is left: a blocked client may go on, a draining one may be done.
+  if (!replies_.output().empty() || blocked_ || state_ == State::kDraining) {
+    resources_.MarkDirty(resources_.dirty_clients, this);
+  }
+}
+
+// ---- the end
+
+void ClientConnection::OnReceiveEnded(int error) {
+  if (error != 0) return Close();
+  input_ended_ = true;  // Half closed: what was asked is still answered.
+  if (!blocked_) Drain();
+}
+
+void ClientConnection::Drain() {
+  if (state_ != State::kOpen) return;
+  state_ = State::kDraining;
+  if (!input_ended_) socket_.PauseReceive();
+  resources_.MarkDirty(resources_.dirty_clients, this);
+}
+
+void ClientConnection::FinishIfDrained() {
+  if (state_ != State::kDraining) return;
+  if (replies_.empty() && replies_.output().empty() && !socket_.sending()) Close();
+}
+
+void ClientConnection::Close() {
+  if (state_ == State::kClosing) return;
+  state_ = State::kClosing;
+  socket_.Close();
+}
+
+void ClientConnection::OnSocketClosed() {
+  writer_.Reset();
+  ReleasePartial();
+  backlog_.Clear(resources_.segments);
+  replies_.Abandon();
+  if (Flushable::IsLinked()) Flushable::Unlink();
+  owner_.OnClientGone(this);
+}
+
+void ClientConnection::CheckInvariants() const {
+  replies_.CheckInvariants();
+  CHECK(blocked_ || backlog_.empty());
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,116 @@
+// One client: reads commands, hands each to the router or answers it, and writes replies in order.
+//
+// Input:  received slice -> (what was kept from before) -> scanner -> Execute
+//   - a command that is cut is copied together in a PartialCommand;
+//   - a command that has to wait (fence, limits) stays at the head of backlog_, and the socket is
+//   not read any more.
+// Output: ReplyQueue.
+//
+// States: open -> draining (no more input is looked at; replies on their way are still delivered)
+// -> closing -> gone.
+//
+// Owner: Worker's list of clients. Thread: the worker's.
+// Invariants: 1. backlog_ is empty unless blocked_; 2. partial_ is null while backlog_ holds its
+// command's beginning; 3. an idle client holds no buffer; 4. after Close() nothing is parsed and no
+// reply is sent.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/local_commands.h"
+#include "proxy/output_queue.h"
+#include "proxy/reply_queue.h"
+#include "proxy/resources.h"
+#include "proxy/router.h"
+#include "proxy/session.h"
+#include "proxy/socket_writer.h"
+#include "resp/request_scanner.h"
+#include "uring/intrusive_list.h"
+#include "uring/socket.h"
+
+namespace rcproxy::proxy {
+
+class ClientConnection;
+
+// Who keeps clients.
+class ClientOwner {
+ public:
+  // Last call about `client`; it may be destroyed.
+  virtual void OnClientGone(ClientConnection* client) = 0;
+  virtual bool UnderMemoryPressure() const = 0;
+
+ protected:
+  ~ClientOwner() = default;
+};
+
+class ClientConnection final : public uring::SocketListener,
+                               public Flushable,
+                               public ListLink<struct InClientList> {
+ public:
+  ClientConnection(Resources& resources, Router& router, LocalCommands& local, ClientOwner& owner);
+  ~ClientConnection();
+
+  // Takes over an accepted descriptor.
+  void Start(int fd, int64_t id);
+  // No more commands; closes when what is under way has been answered.
+  void Drain();
+  // Closes now.
+  void Close();
+
+  const Session& session() const { return session_; }
+  const ReplyQueue& replies() const { return replies_; }
+  bool IsIdle() const { return replies_.empty() && partial_ == nullptr && !blocked_; }
+  void CheckInvariants() const;
+
+  // SocketListener
+  void OnReceived(uring::Slice data) override;
+  void OnReceiveEnded(int error) override;
+  void OnSent(size_t bytes, int error) override;
+  void OnSocketClosed() override;
+  // Flushable
+  void BeforeFlush() override;
+  void Flush() override;
+
+ private:
+  enum class State : uint8_t { kOpen, kDraining, kClosing };
+  enum class Progress : uint8_t { kContinue, kStop };
+
+  void Consume(uring::Slice data);
+  // Adds bytes of `data` to the cut command until it is complete. Returns what is left of `data`.
+  std::string_view ContinuePartial(uring::Chunk* chunk, std::string_view data);
+  void KeepPartial(std::string_view piece);
+  void GrowPartial(size_t capacity);
+  void ReleasePartial();
+  Progress Handle(resp::ScanStatus status, const resp::RequestScanner& scanner,
+                  uring::Chunk* chunk);
+  Progress Execute(const resp::CommandView& command, uring::Chunk* chunk);
+  Progress ExecuteSpec(const cluster::CommandSpec& spec, const resp::CommandView& command,
+                       uring::Chunk* chunk);
+  Progress RunLocal(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress RefuseCommand(std::string_view text);
+  Progress Block();
+  void Keep(uring::Chunk* chunk, std::string_view rest);
+  bool AtLimit() const;
+  bool MayResume() const;
+  void Resume();
+  void FinishIfDrained();
+  resp::RequestLimits Limits() const;
+  void ProtocolError(std::string_view line);
+
+  Resources& resources_;
+  Router& router_;
+  LocalCommands& local_;
+  ClientOwner& owner_;
+  State state_ = State::kOpen;
+  bool blocked_ = false;      // The next command has to wait.
+  bool input_ended_ = false;  // The client has closed its sending side.
+  PartialCommand* partial_ = nullptr;
+  SegmentList backlog_;
+  Session session_;
+  ReplyQueue replies_;
+  uring::Socket socket_;
+  SocketWriter writer_;
+};
+
+}  // namespace rcproxy::proxy

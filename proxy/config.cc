@@ -1,0 +1,125 @@
+#include "proxy/config.h"
+
+#include <limits>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace rcproxy::proxy {
+
+namespace {
+
+absl::Status AtLeast(int64_t value, int64_t minimum, const std::string& flag) {
+  if (value >= minimum) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, " must be at least ", minimum, ", not ", value));
+}
+
+std::vector<std::string> SplitList(std::string_view list) {
+  return absl::StrSplit(std::string(list), ',', absl::SkipWhitespace());
+}
+
+}  // namespace
+
+std::string ListenAddress::ToString() const {
+  if (!unix_path.empty()) return unix_path;
+  return absl::StrCat(host.empty() ? "*" : host, ":", port);
+}
+
+absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text) {
+  ListenAddress address;
+  if (text.starts_with("unix:")) text.remove_prefix(5);
+  if (text.starts_with("/")) {
+    address.unix_path = std::string(text);
+    return address;
+  }
+  const size_t colon = text.rfind(':');
+  uint32_t port = 0;
+  if (colon == text.npos || !absl::SimpleAtoi(std::string(text.substr(colon + 1)), &port) ||
+      port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--addr: \"", std::string(text), "\" is neither HOST:PORT nor the path of a Unix socket"));
+  }
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
+  address.host = std::string(host);
+  address.port = static_cast<uint16_t>(port);
+  return address;
+}
+
+absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list) {
+  std::vector<ListenAddress> addresses;
+  for (const std::string& text : SplitList(list)) {
+    absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+    if (!address.ok()) return address.status();
+    addresses.push_back(*std::move(address));
+  }
+  if (addresses.empty()) return absl::InvalidArgumentError("--addr is empty");
+  return addresses;
+}
+
+absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list) {
+  std::vector<cluster::NodeAddress> nodes;
+  for (const std::string& text : SplitList(list)) {
+    absl::StatusOr<cluster::NodeAddress> node = cluster::ParseNodeAddress(text);
+    if (!node.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--startup_nodes: ", node.status().message()));
+    }
+    nodes.push_back(*std::move(node));
+  }
+  if (nodes.empty()) {
+    return absl::InvalidArgumentError(
+        "--startup_nodes is empty: name at least one node of the cluster, HOST:PORT");
+  }
+  return nodes;
+}
+
+absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
+  if (text == "0" || text == "primary" || text == "master") return ReadPreference::kPrimary;
+  if (text == "1" || text == "replica" || text == "slave") return ReadPreference::kReplica;
+  if (text == "2" || text == "replica_same_zone") return ReadPreference::kReplicaSameZone;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--read_prefer: \"", std::string(text), "\" is not primary, replica or replica_same_zone"));
+}
+
+absl::Status Config::Validate() const {
+  const struct {
+    int64_t value;
+    int64_t minimum;
+    const char* flag;
+  } bounds[] = {
+      {workers, 1, "workers"},
+      {connect_timeout_ms, 1, "connect_timeout"},
+      {request_timeout_ms, 10, "request_timeout"},
+      {client_idle_timeout_s, 0, "timeout"},
+      {slots_reload_interval_ms, 100, "slots_reload_interval"},
+      {maxclients, 1, "maxclients"},
+      {client_pipeline_max, 1, "client_pipeline_max"},
+      {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},
+      {static_cast<int64_t>(memory_limit_bytes), 16 << 20, "memory_limit_bytes"},
+      {request_args_max, 16, "request_args_max"},
+      {request_bulk_bytes_max, 1 << 20, "request_bulk_bytes_max"},
+      {request_bytes_max, 1 << 20, "request_bytes_max"},
+      {drain_timeout_s, 0, "drain_timeout_s"},
+      {startup_timeout_s, 0, "startup_timeout_s"},
+  };
+  for (const auto& bound : bounds) {
+    if (absl::Status status = AtLeast(bound.value, bound.minimum, bound.flag); !status.ok()) {
+      return status;
+    }
+  }
+  if (client_output_hard_bytes < client_output_soft_bytes) {
+    return absl::InvalidArgumentError(
+        "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");
+  }
+  if (read_prefer == ReadPreference::kReplicaSameZone && zone_prefix.empty()) {
+    return absl::InvalidArgumentError(
+        "--read_prefer=replica_same_zone needs --zone_prefix: the beginning of the addresses of "
+        "the "
+        "nodes in this zone, for example 10.1.");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,80 @@
+// Everything that can be set, validated once. No flag is read anywhere else.
+//
+// Owner: Server, for the life of the process. Thread: any, it does not change after start.
+// Units are in the names.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cluster/topology.h"
+
+namespace rcproxy::proxy {
+
+enum class ReadPreference : uint8_t { kPrimary, kReplica, kReplicaSameZone };
+
+struct ListenAddress {
+  std::string host;  // Empty for a Unix socket.
+  uint16_t port = 0;
+  std::string unix_path;  // Empty for TCP.
+
+  std::string ToString() const;
+};
+
+struct Config {
+  std::vector<ListenAddress> listen;
+  std::vector<cluster::NodeAddress> startup_nodes;
+  int workers = 1;
+
+  int64_t connect_timeout_ms = 1000;
+  int64_t request_timeout_ms = 5000;
+  int64_t client_idle_timeout_s = 0;  // 0: never.
+  int64_t slots_reload_interval_ms = 60000;
+  int64_t refresh_min_interval_ms = 100;
+  int64_t refresh_timeout_ms = 1000;
+  int64_t retry_delay_ms = 20;
+  int64_t startup_timeout_s = 0;  // 0: try for ever.
+  int64_t drain_timeout_s = 10;
+  int64_t reconnect_delay_min_ms = 20;
+  int64_t reconnect_delay_max_ms = 1000;
+  int64_t client_stall_timeout_ms = 1000;
+
+  uint32_t redirects_max = 16;
+  uint32_t maxclients = 10000;
+  uint32_t client_pipeline_max = 1024;  // Requests in flight per client.
+  uint64_t client_output_soft_bytes = 1 << 20;
+  uint64_t client_output_hard_bytes = 256 << 20;
+  uint64_t memory_limit_bytes = 1 << 30;  // Per worker.
+  uint64_t stream_reply_bytes_min = 64 << 10;
+
+  uint32_t request_args_max = 1 << 20;
+  uint32_t request_bulk_bytes_max = 512u << 20;
+  uint32_t request_bytes_max = 1u << 30;
+
+  uint32_t backend_idle_connections = 1;
+  int64_t backend_idle_timeout_s = 300;
+  ReadPreference read_prefer = ReadPreference::kPrimary;
+  std::string zone_prefix;
+
+  std::string requirepass;
+  std::string upstream_username;
+  std::string upstream_password;
+
+  uint64_t log_every_n = 0;  // 0: no access sample.
+  std::string debug_addr;
+  std::string flagfile;              // For INFO only.
+  uint64_t zero_copy_min_bytes = 0;  // 0: never.
+
+  // Checks the parts against one another. Errors name the flag and what to do.
+  absl::Status Validate() const;
+};
+
+// "host:port", "[v6]:port", ":port", or a path beginning with '/' or "unix:".
+absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
+absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list);
+absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
+absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
+
+}  // namespace rcproxy::proxy

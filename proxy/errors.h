@@ -1,0 +1,39 @@
+// The error replies that rcproxy itself gives on the request path, complete with their line ends.
+// Where Redis has a text for the situation it is Redis's; otherwise the words after ERR are
+// rcproxy's own and stable, so that clients and alerts can match them, and never begin with a word
+// that means something to a cluster client.
+#pragma once
+
+#include <string_view>
+
+namespace rcproxy::proxy {
+
+inline constexpr std::string_view kErrorCrossSlot =
+    "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
+inline constexpr std::string_view kErrorSlotNotServed = "-CLUSTERDOWN Hash slot not served\r\n";
+inline constexpr std::string_view kErrorMaxClients = "-ERR max number of clients reached\r\n";
+inline constexpr std::string_view kErrorNoAuth = "-NOAUTH Authentication required.\r\n";
+inline constexpr std::string_view kErrorUnreachable =
+    "-ERR upstream unreachable: no node could take the command in time, it has not been "
+    "executed\r\n";
+inline constexpr std::string_view kErrorOutcomeUnknown =
+    "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
+    "have been executed\r\n";
+inline constexpr std::string_view kErrorTooManyRedirects =
+    "-ERR upstream redirects: the cluster redirected the command too often, it has not been "
+    "executed\r\n";
+inline constexpr std::string_view kErrorUnexpectedPart =
+    "-ERR upstream reply: a node answered a part of the command with an unexpected type\r\n";
+inline constexpr std::string_view kErrorNumKeys =
+    "-ERR Number of keys can't be greater than number of args\r\n";
+inline constexpr std::string_view kErrorNumKeysNegative =
+    "-ERR Number of keys can't be negative\r\n";
+inline constexpr std::string_view kErrorNotInteger =
+    "-ERR value is not an integer or out of range\r\n";
+inline constexpr std::string_view kErrorSyntax = "-ERR syntax error\r\n";
+inline constexpr std::string_view kErrorNoKeys =
+    "-ERR this command is not available through rcproxy without keys: rcproxy cannot know which "
+    "node "
+    "should run it\r\n";
+
+}  // namespace rcproxy::proxy

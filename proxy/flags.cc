@@ -1,0 +1,150 @@
+#include "proxy/flags.h"
+
+#include <gflags/gflags.h>
+
+#include <limits>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+DEFINE_string(
+    addr, "127.0.0.1:8088",
+    "Where to listen: HOST:PORT or the path of a Unix socket; several separated by commas");
+DEFINE_string(startup_nodes, "", "Nodes to read the cluster map from at start: HOST:PORT,...");
+DEFINE_int32(workers, 0, "Worker threads; 0 = one per processor");
+DEFINE_string(connect_timeout, "1s", "Longest time to open a connection to a node");
+DEFINE_string(request_timeout, "5s",
+              "Longest time a request may wait for its answer, retries included");
+DEFINE_string(slots_reload_interval, "60s",
+              "How often the cluster map is read when nothing happens");
+DEFINE_int64(timeout, 0, "Seconds after which an idle client is closed; 0 = never");
+DEFINE_int64(
+    startup_timeout_s, 0,
+    "Exit with code 1 when no node describes the cluster within so many seconds of the start; "
+    "0 = try for ever");
+DEFINE_int64(drain_timeout_s, 10,
+             "On SIGTERM, longest time clients have to finish what they asked");
+DEFINE_uint32(maxclients, 10000,
+              "Most clients at a time; more get the server's error and are closed");
+DEFINE_uint32(client_pipeline_max, 1024,
+              "Most requests of one client in flight; its input is not read beyond that");
+DEFINE_uint64(client_output_soft_bytes, 1 << 20,
+              "Bytes waiting for one client from which on its input is not read");
+DEFINE_uint64(client_output_hard_bytes, 256 << 20,
+              "Bytes waiting for one client from which on it is closed");
+DEFINE_uint64(
+    memory_limit_bytes, 1 << 30,
+    "Bytes of buffers per worker from which on no client is read, and the one with most output "
+    "is closed");
+DEFINE_uint32(request_args_max, 1 << 20, "Most arguments of one command");
+DEFINE_uint32(request_bulk_bytes_max, 512u << 20, "Longest argument of a command");
+DEFINE_uint32(request_bytes_max, 1u << 30, "Longest command");
+DEFINE_uint32(redirects_max, 16,
+              "Most redirects of one request before it is answered with an error");
+DEFINE_string(read_prefer, "primary",
+              "Who serves reads: primary (0), replica (1), or replica_same_zone (2), which prefers "
+              "replicas whose address begins with --zone_prefix");
+DEFINE_string(zone_prefix, "", "Beginning of the addresses of the nodes in this zone");
+DEFINE_uint32(backend_idle_connections, 1,
+              "Connections kept open per node and worker while unused; 0 closes them after "
+              "--backend_idle_timeout_s");
+DEFINE_int64(backend_idle_timeout_s, 300, "See --backend_idle_connections");
+DEFINE_string(requirepass, "", "Password that clients must give with AUTH; empty = none");
+DEFINE_string(upstream_username, "", "User for AUTH at the nodes; empty = the default user");
+DEFINE_string(upstream_password, "", "Password for AUTH at the nodes; empty = no AUTH");
+DEFINE_uint64(log_every_n, 0, "Log one of so many commands, with client and key; 0 = none");
+DEFINE_string(debug_addr, "", "HOST:PORT of the metrics page (Prometheus); empty = none");
+DEFINE_uint64(
+    zero_copy_min_bytes, 0,
+    "Try to send pieces of at least so many bytes without a copy; stops by itself when the "
+    "kernel copies them after all; 0 = never");
+
+DECLARE_string(flagfile);
+
+namespace rcproxy::proxy {
+
+namespace {
+
+// "1s", "250ms", or a plain number of milliseconds.
+absl::Status ParseMilliseconds(const char* flag, const std::string& text, int64_t* result) {
+  absl::Duration duration;
+  if (absl::SimpleAtoi(text, result)) return absl::OkStatus();
+  if (absl::ParseDuration(text, &duration)) {
+    *result = absl::ToInt64Milliseconds(duration);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": \"", text, "\" is not a time such as 250ms or 5s"));
+}
+
+absl::Status ReadAddresses(Config* config) {
+  auto listen = ParseListenAddresses(FLAGS_addr);
+  if (!listen.ok()) return listen.status();
+  config->listen = *std::move(listen);
+  auto nodes = ParseStartupNodes(FLAGS_startup_nodes);
+  if (!nodes.ok()) return nodes.status();
+  config->startup_nodes = *std::move(nodes);
+  auto preference = ParseReadPreference(FLAGS_read_prefer);
+  if (!preference.ok()) return preference.status();
+  config->read_prefer = *preference;
+  return absl::OkStatus();
+}
+
+absl::Status ReadTimes(Config* config) {
+  const struct {
+    const char* flag;
+    const std::string& text;
+    int64_t* result;
+  } times[] = {
+      {"connect_timeout", FLAGS_connect_timeout, &config->connect_timeout_ms},
+      {"request_timeout", FLAGS_request_timeout, &config->request_timeout_ms},
+      {"slots_reload_interval", FLAGS_slots_reload_interval, &config->slots_reload_interval_ms},
+  };
+  for (const auto& time : times) {
+    absl::Status status = ParseMilliseconds(time.flag, time.text, time.result);
+    if (!status.ok()) return status;
+  }
+  config->client_idle_timeout_s = FLAGS_timeout;
+  config->startup_timeout_s = FLAGS_startup_timeout_s;
+  config->drain_timeout_s = FLAGS_drain_timeout_s;
+  config->backend_idle_timeout_s = FLAGS_backend_idle_timeout_s;
+  return absl::OkStatus();
+}
+
+void ReadLimits(Config* config) {
+  config->maxclients = FLAGS_maxclients;
+  config->client_pipeline_max = FLAGS_client_pipeline_max;
+  config->client_output_soft_bytes = FLAGS_client_output_soft_bytes;
+  config->client_output_hard_bytes = FLAGS_client_output_hard_bytes;
+  config->memory_limit_bytes = FLAGS_memory_limit_bytes;
+  config->request_args_max = FLAGS_request_args_max;
+  config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
+  config->request_bytes_max = FLAGS_request_bytes_max;
+  config->redirects_max = FLAGS_redirects_max;
+  config->backend_idle_connections = FLAGS_backend_idle_connections;
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ConfigFromFlags() {
+  Config config;
+  if (absl::Status status = ReadAddresses(&config); !status.ok()) return status;
+  if (absl::Status status = ReadTimes(&config); !status.ok()) return status;
+  ReadLimits(&config);
+  const unsigned cores = std::thread::hardware_concurrency();
+  config.workers = FLAGS_workers == 0 ? static_cast<int>(cores == 0 ? 1 : cores) : FLAGS_workers;
+  config.zone_prefix = FLAGS_zone_prefix;
+  config.requirepass = FLAGS_requirepass;
+  config.upstream_username = FLAGS_upstream_username;
+  config.upstream_password = FLAGS_upstream_password;
+  config.log_every_n = FLAGS_log_every_n;
+  config.debug_addr = FLAGS_debug_addr;
+  config.zero_copy_min_bytes = FLAGS_zero_copy_min_bytes;
+  config.flagfile = FLAGS_flagfile;
+  if (absl::Status status = config.Validate(); !status.ok()) return status;
+  return config;
+}
+
+}  // namespace rcproxy::proxy

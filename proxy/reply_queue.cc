@@ -1,0 +1,226 @@
+#include "proxy/reply_queue.h"
+
+#include <glog/logging.h>
+
+#include "proxy/reply_merger.h"
+
+namespace rcproxy::proxy {
+
+using uring::Chunk;
+using uring::ChunkPool;
+
+namespace {
+
+// A merger wants each part's reply in one piece.
+void HoldInOnePiece(Resources& resources, Request* request, Chunk* chunk, std::string_view rest) {
+  if (request->reply.empty()) {
+    ChunkPool::Ref(chunk);
+    request->reply.Add(resources.segments, chunk, rest);
+    return;
+  }
+  const size_t size = request->reply.bytes() + rest.size();
+  Staging::Block block = resources.client_staging.Take(size, size);
+  char* to = block.begin;
+  for (const Segment* s = request->reply.head(); s != nullptr; s = s->next) {
+    to = std::copy(s->begin, s->end, to);
+  }
+  std::copy(rest.begin(), rest.end(), to);
+  request->reply.Clear(resources.segments);
+  request->reply.Add(resources.segments, block.chunk, {block.begin, size});
+}
+
+void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_view rest) {
+  SplitState* split = part->split_parent;
+  HoldInOnePiece(resources, part, chunk, rest);
+  part->state = Request::State::kAnswered;
+  part->command.Clear();
+  CHECK_GT(split->pending, 0u);
+  if (--split->pending > 0) return;
+  split->parent->replies->AnswerSplit(split->parent);
+}
+
+}  // namespace
+
+ReplyQueue::~ReplyQueue() { DCHECK(requests_.IsEmpty()); }
+
+void ReplyQueue::Push(Request* request) {
+  DCHECK(requests_.IsEmpty() || requests_.Back()->epoch <= request->epoch);
+  request->sink = Request::Sink::kClient;
+  request->replies = this;
+  requests_.PushBack(request);
+  ++size_;
+}
+
+void ReplyQueue::PopFront() {
+  requests_.PopFront();
+  --size_;
+}
+
+void ReplyQueue::Reply(std::string_view reply) {
+  if (requests_.IsEmpty()) {
+    output_.Append(reply);
+    MarkDirty();
+    return;
+  }
+  Request* request = resources_.NewRequest();
+  request->epoch = requests_.Back()->epoch;
+  Push(request);
+  Staging::Block block = resources_.client_staging.Take(reply.size(), reply.size());
+  std::copy(reply.begin(), reply.end(), block.begin);
+  request->reply.Add(resources_.segments, block.chunk, {block.begin, reply.size()});
+  request->state = Request::State::kAnswered;
+}
+
+void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
+  CHECK(request->state != Request::State::kAnswered);
+  if (requests_.Front() == request) {
+    if (!request->reply.empty()) output_.TakeAll(&request->reply);
+    output_.AppendFrom(chunk, rest);
+    PopFront();
+    resources_.FreeRequest(request);
+    DeliverReady();
+    MarkDirty();
+    return;
+  }
+  ChunkPool::Ref(chunk);
+  request->reply.Add(resources_.segments, chunk, rest);
+  request->state = Request::State::kAnswered;
+  request->command.Clear();
+}
+
+void ReplyQueue::AnswerSplit(Request* parent) {
+  CHECK(parent->state != Request::State::kAnswered);
+  parent->state = Request::State::kAnswered;
+  if (requests_.Front() != parent) return;
+  DeliverReady();
+  MarkDirty();
+}
+
+void ReplyQueue::DeliverReady() {
+  while (!requests_.IsEmpty()) {
+    Request* front = requests_.Front();
+    if (front->state != Request::State::kAnswered) return;
+    if (front->split != nullptr) {
+      MergeReplies(resources_, *front->split, &output_);
+      FreeSplit(resources_, front->split);
+    } else {
+      output_.TakeAll(&front->reply);
+    }
+    PopFront();
+    resources_.FreeRequest(front);
+  }
+}
+
+void ReplyQueue::Stream(Request* request, SegmentList* arrived) {
+  DCHECK(CanStream(request));
+  request->streaming = true;
+  output_.TakeAll(arrived);
+  MarkDirty();
+}
+
+void ReplyQueue::Abandon() {
+  while (Request* request = requests_.PopFront()) {
+    --size_;
+    if (request->split != nullptr) {
+      FreeSplit(resources_, request->split);
+      resources_.FreeRequest(request);
+    } else if (request->state == Request::State::kAnswered) {
+      resources_.FreeRequest(request);
+    } else {
+      request->sink = Request::Sink::kDiscard;
+      request->replies = nullptr;
+    }
+  }
+  delayed_ = 0;
+  output_.Clear();
+  while (Stallable* link = stalled_.PopFront()) link->ResumeAfterStall();
+}
+
+void ReplyQueue::SubDelayed() {
+  CHECK_GT(delayed_, 0u);
+  --delayed_;
+  MarkDirty();  // The client may go on reading.
+}
+
+void ReplyQueue::MarkBroken() {
+  broken_ = true;
+  MarkDirty();
+}
+
+void ReplyQueue::Stall(Stallable* link) {
+  if (link->IsLinked()) return;
+  if (stalled_.IsEmpty()) stalled_since_ns_ = resources_.io.NowNs();
+  link->stalled_by = this;
+  stalled_.PushBack(link);
+}
+
+void ReplyQueue::ResumeStalled() {
+  stalled_since_ns_ = resources_.io.NowNs();
+  if (output_.bytes() > resources_.config.client_output_soft_bytes / 2) return;
+  while (Stallable* link = stalled_.PopFront()) link->ResumeAfterStall();
+}
+
+void ReplyQueue::CheckInvariants() const {
+  output_.CheckInvariants();
+  uint32_t count = 0;
+  uint32_t epoch = 0;
+  for (const Request* r = requests_.Front(); r != nullptr; r = requests_.Next(r)) {
+    ++count;
+    CHECK_GE(r->epoch, epoch);
+    epoch = r->epoch;
+    CHECK(r->sink == Request::Sink::kClient && r->replies == this);
+  }
+  CHECK_EQ(count, size_);
+  CHECK(size_ == 0 || Front()->state != Request::State::kAnswered);
+}
+
+ReplyQueue* ClientOf(const Request* request) {
+  switch (request->sink) {
+    case Request::Sink::kClient:
+      return request->replies;
+    case Request::Sink::kPart:
+      return request->split_parent->parent->replies;
+    case Request::Sink::kInternal:
+    case Request::Sink::kDiscard:
+    case Request::Sink::kIgnore:
+      return nullptr;
+  }
+  return nullptr;
+}
+
+void DeliverReply(Resources& resources, Request* request, Chunk* chunk, std::string_view rest) {
+  switch (request->sink) {
+    case Request::Sink::kClient:
+      request->replies->Answer(request, chunk, rest);
+      return;
+    case Request::Sink::kPart:
+      AnswerPart(resources, request, chunk, rest);
+      return;
+    case Request::Sink::kInternal: {
+      InternalReply* internal = request->internal;
+      if (!request->reply.empty()) {
+        HoldInOnePiece(resources, request, chunk, rest);
+        rest = {request->reply.head()->begin, request->reply.head()->size()};
+      }
+      internal->OnReply(rest);
+      resources.FreeRequest(request);
+      return;
+    }
+    case Request::Sink::kDiscard:
+      resources.stats.replies_discarded.Add();
+      resources.FreeRequest(request);
+      return;
+    case Request::Sink::kIgnore:
+      resources.FreeRequest(request);
+      return;
+  }
+}
+
+void DeliverText(Resources& resources, Request* request, std::string_view text) {
+  Staging::Block block = resources.client_staging.Take(text.size(), text.size());
+  std::copy(text.begin(), text.end(), block.begin);
+  const uring::Slice keep = uring::Slice::Adopt(block.chunk, block.begin, text.size());
+  DeliverReply(resources, request, block.chunk, keep.view());
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,93 @@
+// The replies one client waits for, in request order, and the bytes that are ready to leave for it.
+//
+//   requests:  [front: asked first] ... [back]        output: bytes ready for the socket
+//
+// A reply that is complete while its request is at the front goes straight to the output; any other
+// is held by its request until those before it have gone. Merging a split command happens when its
+// turn comes, straight into the output.
+//
+// Owner: ClientConnection. Thread: the worker's.
+// Invariants: 1. the front request is not answered completely (else it would have gone); 2.
+// delayed() counts the client's requests, parts included, that wait for a retry: while it is not 0
+// no new request is issued; 3. epochs of the requests do not decrease from front to back, so the
+// front has the oldest. Per reply in order: one list pop, one copy or reference.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/output_queue.h"
+#include "proxy/request.h"
+#include "proxy/resources.h"
+
+namespace rcproxy::proxy {
+
+class ReplyQueue {
+ public:
+  // `connection` is marked dirty whenever something is ready.
+  ReplyQueue(Resources& resources, Flushable* connection)
+      : resources_(resources), connection_(connection), output_(resources.client_memory) {}
+  ~ReplyQueue();  // Requires: empty (Abandon).
+
+  // A reply by rcproxy itself to the command that was read last.
+  void Reply(std::string_view reply);
+  // A request of this client takes its place in the order of replies.
+  void Push(Request* request);
+  // The complete reply to `request`, which this queue holds: what is in request->reply followed by
+  // `rest`, which lies in `chunk`. Frees the request unless it has to wait for its turn.
+  void Answer(Request* request, uring::Chunk* chunk, std::string_view rest);
+  // All parts of `parent` have been answered.
+  void AnswerSplit(Request* parent);
+  // True when what has arrived of the reply to `request` may leave before the rest has come.
+  bool CanStream(const Request* request) const { return requests_.Front() == request; }
+  // Sends what has arrived of a reply. Requires: CanStream.
+  void Stream(Request* request, SegmentList* arrived);
+  // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
+  void Abandon();
+
+  void AddDelayed() { ++delayed_; }
+  void SubDelayed();
+  uint32_t delayed() const { return delayed_; }
+  bool empty() const { return size_ == 0; }
+  uint32_t size() const { return size_; }
+  const Request* Front() const { return requests_.Front(); }
+  OutputQueue& output() { return output_; }
+  const OutputQueue& output() const { return output_; }
+  Flushable* connection() const { return connection_; }
+  // A node died inside a reply that had begun to leave: the connection can only be closed.
+  bool broken() const { return broken_; }
+  void MarkBroken();
+  // `link` is not read until the output is below half its soft limit.
+  void Stall(Stallable* link);
+  void ResumeStalled();  // To be called when output has left.
+  bool stalled() const { return !stalled_.IsEmpty(); }
+  int64_t stalled_since_ns() const { return stalled_since_ns_; }
+  void CheckInvariants() const;
+
+ private:
+  void PopFront();
+  void DeliverReady();
+  void MarkDirty() { resources_.MarkDirty(resources_.dirty_clients, connection_); }
+
+  Resources& resources_;
+  Flushable* connection_;
+  OutputQueue output_;
+  IntrusiveList<Request, struct InReplyQueue> requests_;
+  uint32_t size_ = 0;
+  uint32_t delayed_ = 0;
+  bool broken_ = false;
+  int64_t stalled_since_ns_ = 0;  // Of the last progress, while stalled.
+  StallList stalled_;
+};
+
+// Hands a complete reply to where its request wants it: its client, its parent, its internal asker,
+// or nowhere. Frees the request when nobody needs it any more.
+void DeliverReply(Resources& resources, Request* request, uring::Chunk* chunk,
+                  std::string_view rest);
+// The same for a reply that rcproxy makes up (a static text).
+void DeliverText(Resources& resources, Request* request, std::string_view text);
+// The queue of the client that waits for `request`, directly or through its parent; nullptr when
+// nobody does.
+ReplyQueue* ClientOf(const Request* request);
+
+}  // namespace rcproxy::proxy

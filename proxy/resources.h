@@ -1,0 +1,118 @@
+// What the connections of one worker share: memory, pools, counters, and the lists of what has to
+// be flushed at the end of the turn. No logic lives here.
+//
+// Owner: Worker; outlives all connections. Thread: the worker's.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <string>
+
+#include "proxy/config.h"
+#include "proxy/output_queue.h"
+#include "proxy/recycle_pool.h"
+#include "proxy/request.h"
+#include "proxy/split_state.h"
+#include "proxy/staging.h"
+#include "proxy/stats.h"
+#include "resp/request_scanner.h"
+#include "uring/chunk.h"
+#include "uring/intrusive_list.h"
+#include "uring/io.h"
+#include "uring/object_pool.h"
+#include "uring/timer_queue.h"
+
+namespace rcproxy::proxy {
+
+struct InDirtyList;
+struct InStallList;
+
+// A connection with bytes to send; at most once in a dirty list.
+class Flushable : public ListLink<InDirtyList> {
+ public:
+  virtual void BeforeFlush() {}  // May queue more, here or elsewhere.
+  virtual void Flush() = 0;
+
+ protected:
+  ~Flushable() {
+    if (IsLinked()) Unlink();
+  }
+};
+using DirtyList = IntrusiveList<Flushable, InDirtyList>;
+
+// A node's connection that is not read because the client its long reply streams to has not caught
+// up.
+class Stallable : public ListLink<InStallList> {
+ public:
+  virtual void ResumeAfterStall() = 0;
+  ReplyQueue* stalled_by = nullptr;  // Valid while linked.
+
+ protected:
+  ~Stallable() = default;
+};
+using StallList = IntrusiveList<Stallable, InStallList>;
+
+// The kernel's description of a send of several pieces; alive until the send completes.
+struct SendBatch {
+  static constexpr int kPiecesMax = 64;
+  msghdr message = {};
+  iovec pieces[kPiecesMax];
+};
+
+// A command that has been cut by the end of what was received, copied together until it is
+// complete.
+struct PartialCommand {
+  resp::RequestScanner scanner;
+  Staging::Block block = {nullptr, nullptr, nullptr};
+  size_t size = 0;
+};
+
+struct Resources {
+  Resources(uring::Io& io, const Config& config, Stats& stats)
+      : io(io), config(config), stats(stats), output_pool(kOutputChunkBytes, SIZE_MAX) {}
+
+  static constexpr size_t kOutputChunkBytes = 16 << 10;
+
+  uring::Io& io;
+  const Config& config;
+  Stats& stats;
+  uring::TimerQueue timers;
+
+  // Limited by admission (Worker::UnderMemoryPressure), not here: a reply on its way must find
+  // room.
+  uring::ChunkPool output_pool;
+  Staging client_staging{output_pool};
+  Staging upstream_staging{output_pool};
+  ObjectPool<Segment> segments;
+  QueueMemory client_memory{segments, client_staging};
+  QueueMemory upstream_memory{segments, upstream_staging};
+  ObjectPool<Request> requests;
+  RecyclePool<SplitState> splits;
+  ObjectPool<SendBatch> batches;
+  RecyclePool<PartialCommand> partials;
+  resp::RequestScanner scanner;  // For commands that are complete in what was received.
+
+  std::string reply_text;  // Of local commands; keeps its capacity.
+
+  DirtyList dirty_clients;
+  DirtyList dirty_upstreams;
+
+  size_t BytesInUse() const {
+    return output_pool.bytes_in_use() + io.receive_pool().bytes_in_use();
+  }
+  void MarkDirty(DirtyList& list, Flushable* connection) {
+    if (!connection->IsLinked()) list.PushBack(connection);
+  }
+  void FreeRequest(Request* request) {
+    request->reply.Clear(segments);
+    requests.Delete(request);
+    stats.requests_in_flight.Sub();
+  }
+  Request* NewRequest() {
+    stats.requests_in_flight.Add();
+    return requests.New();
+  }
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,426 @@
+#include "proxy/router.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "cluster/hash_slot.h"
+#include "cluster/redirect.h"
+#include "proxy/errors.h"
+#include "proxy/upstream_node.h"
+#include "resp/writer.h"
+
+namespace rcproxy::proxy {
+
+using cluster::CommandSpec;
+using cluster::KeyRun;
+using cluster::KeyRuns;
+using cluster::KeysStatus;
+using cluster::Route;
+using resp::CommandView;
+using uring::Chunk;
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
+
+// The slot that all keys share, or -1.
+int CommonSlot(const CommandView& command, const KeyRuns& keys) {
+  int slot = -1;
+  for (int r = 0; r < keys.size; ++r) {
+    const KeyRun& run = keys.runs[r];
+    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
+      const int this_slot = cluster::HashSlot(command[arg]);
+      if (slot >= 0 && this_slot != slot) return -1;
+      slot = this_slot;
+    }
+  }
+  return slot;
+}
+
+}  // namespace
+
+Router::Router(Resources& resources, RoutingTable& table, TopologySource& topology)
+    : resources_(resources),
+      table_(table),
+      topology_(topology),
+      delayed_timer_(
+          resources.timers,
+          [](void* self) { static_cast<Router*>(self)->RunDelayed(/*all=*/false); }, this),
+      slot_stamp_(cluster::kSlotCount, 0),
+      slot_part_(cluster::kSlotCount, 0) {}
+
+Router::~Router() {
+  while (Request* request = delayed_.PopFront()) resources_.FreeRequest(request);
+}
+
+// ---- from a client
+
+Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
+                              const CommandView& command, Chunk* chunk) {
+  if (client->delayed() > 0) return Verdict::kWait;
+  if (spec.route == Route::kAnyPrimary) {
+    return Issue(client, spec, command, chunk, Request::kNoSlot);
+  }
+  const KeyRuns keys = cluster::FindKeys(spec, command);
+  if (keys.status != KeysStatus::kOk) {
+    // A script without keys may run anywhere.
+    if (keys.status != KeysStatus::kNoKeys) return RefuseKeys(client, keys.status);
+    return Issue(client, spec, command, chunk, Request::kNoSlot);
+  }
+  if (spec.route == Route::kSplit) return RouteSplit(client, spec, command, chunk, keys);
+  return RouteKeyed(client, spec, command, chunk, keys);
+}
+
+Router::Verdict Router::RouteKeyed(ReplyQueue* client, const CommandSpec& spec,
+                                   const CommandView& command, Chunk* chunk, const KeyRuns& keys) {
+  const int slot = CommonSlot(command, keys);
+  if (slot < 0) return Refuse(client, kErrorCrossSlot, &resources_.stats.errors_crossslot);
+  return Issue(client, spec, command, chunk, slot);
+}
+
+Router::Verdict Router::RouteSplit(ReplyQueue* client, const CommandSpec& spec,
+                                   const CommandView& command, Chunk* chunk, const KeyRuns& keys) {
+  DCHECK_EQ(keys.size, 1);
+  const KeyRun& run = keys.runs[0];
+  if (run.step == 2 && command.size() % 2 == 0) {  // MSET: the last value is missing.
+    client->Reply("-ERR wrong number of arguments for 'mset' command\r\n");
+    return Verdict::kTaken;
+  }
+  const uint32_t parts = GroupKeys(command, run);
+  if (parts == 1) return Issue(client, spec, command, chunk, plan_[0].slot);
+  for (const PartPlan& part : plan_) {
+    if (MustWait(*client, part.slot)) return Verdict::kWait;
+  }
+  IssueParts(client, spec, command, run);
+  return Verdict::kTaken;
+}
+
+Router::Verdict Router::Issue(ReplyQueue* client, const CommandSpec& spec,
+                              const CommandView& command, Chunk* chunk, uint16_t slot) {
+  if (slot != Request::kNoSlot && MustWait(*client, slot)) return Verdict::kWait;
+  Request* request = NewRequest(spec, slot);
+  client->Push(request);
+  const std::string_view bytes = command.bytes();
+  UpstreamConnection* link = LinkFor(request);
+  if (link != nullptr) {
+    link->AcceptFrom(request, chunk, bytes);
+  } else {
+    std::memcpy(Place(request, bytes.size()), bytes.data(), bytes.size());
+  }
+  return Verdict::kTaken;
+}
+
+// Fills plan_ (one entry per slot) and part_of_key_. Returns the number of parts.
+uint32_t Router::GroupKeys(const CommandView& command, const KeyRun& keys) {
+  if (++stamp_ == 0) {  // Wrapped: old stamps could match again.
+    std::fill(slot_stamp_.begin(), slot_stamp_.end(), 0);
+    stamp_ = 1;
+  }
+  plan_.clear();
+  part_of_key_.clear();
+  for (uint32_t i = 0, arg = keys.first; i < keys.count; ++i, arg += keys.step) {
+    const uint16_t slot = cluster::HashSlot(command[arg]);
+    if (slot_stamp_[slot] != stamp_) {
+      slot_stamp_[slot] = stamp_;
+      slot_part_[slot] = plan_.size();
+      plan_.push_back({slot, 0, 0, nullptr});
+    }
+    PartPlan& part = plan_[slot_part_[slot]];
+    ++part.keys;
+    for (uint32_t j = 0; j < keys.step; ++j) part.bytes += command.Encoded(arg + j).size();
+    part_of_key_.push_back(slot_part_[slot]);
+  }
+  return plan_.size();
+}
+
+void Router::IssueParts(ReplyQueue* client, const CommandSpec& spec, const CommandView& command,
+                        const KeyRun& keys) {
+  resources_.stats.commands_split.Add();
+  Request* parent = NewRequest(spec, Request::kNoSlot);
+  SplitState* split = resources_.splits.New();
+  split->parent = parent;
+  split->merge = spec.merge;
+  split->pending = plan_.size();
+  parent->split = split;
+  client->Push(parent);
+  if (spec.merge == cluster::Merge::kKeyOrder) split->part_of_key = part_of_key_;
+
+  const std::string_view name = command.Encoded(0);
+  for (PartPlan& plan : plan_) {
+    Request* part = NewRequest(spec, plan.slot);
+    part->sink = Request::Sink::kPart;
+    part->split_parent = split;
+    part->part_index = split->parts.size();
+    split->parts.push_back(part);
+    char header[32];
+    const size_t header_size = resp::WriteArrayHeader(header, 1 + plan.keys * keys.step);
+    plan.cursor = Place(part, header_size + name.size() + plan.bytes);
+    plan.cursor = std::copy_n(header, header_size, plan.cursor);
+    plan.cursor = std::copy(name.begin(), name.end(), plan.cursor);
+  }
+  for (uint32_t i = 0, arg = keys.first; i < keys.count; ++i, arg += keys.step) {
+    char*& cursor = plan_[part_of_key_[i]].cursor;
+    for (uint32_t j = 0; j < keys.step; ++j) {
+      const std::string_view encoded = command.Encoded(arg + j);
+      cursor = std::copy(encoded.begin(), encoded.end(), cursor);
+    }
+  }
+}
+
+Router::Verdict Router::Refuse(ReplyQueue* client, std::string_view error, Counter* counter) {
+  counter->Add();
+  resources_.stats.commands_refused.Add();
+  client->Reply(error);
+  return Verdict::kTaken;
+}
+
+Router::Verdict Router::RefuseKeys(ReplyQueue* client, KeysStatus status) {
+  const std::string_view text = [status] {
+    switch (status) {
+      case KeysStatus::kBadKeyCount:
+        return kErrorNumKeys;
+      case KeysStatus::kSyntax:
+      case KeysStatus::kOk:
+      case KeysStatus::kNoKeys:
+        return kErrorSyntax;
+    }
+    return kErrorSyntax;
+  }();
+  resources_.stats.commands_refused.Add();
+  client->Reply(text);
+  return Verdict::kTaken;
+}
+
+bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
+  const Request* oldest = client.Front();
+  if (oldest == nullptr || oldest->epoch == table_.epoch()) return false;
+  if (table_.changed_epoch(slot) <= oldest->epoch) return false;
+  resources_.stats.fences.Add();
+  return true;
+}
+
+Request* Router::NewRequest(const CommandSpec& spec, uint16_t slot) {
+  Request* request = resources_.NewRequest();
+  request->spec = &spec;
+  request->slot = slot;
+  request->read_only = spec.Has(cluster::kFlagRead);
+  request->epoch = table_.epoch();
+  request->issued_ns = resources_.io.NowNs();
+  return request;
+}
+
+// ---- to a link
+
+UpstreamConnection* Router::LinkFor(Request* request) {
+  UpstreamNode* node = nullptr;
+  if (request->slot == Request::kNoSlot) {
+    node = table_.AnyPrimary();
+  } else {
+    const ShardRoute& shard = table_.Find(request->slot);
+    if (request->spec->Has(cluster::kFlagReplicaOk) && !shard.replicas.empty() &&
+        resources_.config.read_prefer != ReadPreference::kPrimary) {
+      if (UpstreamConnection* link = ReplicaLink(shard)) return link;
+    }
+    node = shard.primary;
+  }
+  if (node == nullptr) {
+    request->failure = Request::Failure::kNoOwner;
+    topology_.RequestRefresh();
+    return nullptr;
+  }
+  UpstreamConnection& link = node->primary_link();
+  if (link.CanAccept()) return &link;
+  request->failure = Request::Failure::kUnreachable;
+  return nullptr;
+}
+
+UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard) {
+  const bool zone_only = resources_.config.read_prefer == ReadPreference::kReplicaSameZone;
+  UpstreamConnection* other = nullptr;
+  for (size_t tried = 0; tried < shard.replicas.size(); ++tried) {
+    UpstreamNode* node = shard.replicas[shard.next_replica++ % shard.replicas.size()];
+    UpstreamConnection& link = node->replica_link();
+    if (!link.CanAccept()) continue;
+    const bool same_zone = node->address().host.starts_with(resources_.config.zone_prefix);
+    if (!zone_only || same_zone) return &link;
+    other = &link;
+  }
+  return other;
+}
+
+char* Router::Place(Request* request, size_t size) {
+  if (UpstreamConnection* link = LinkFor(request)) return link->Accept(request, size);
+  const Staging::Block block = resources_.upstream_staging.Take(size, size);
+  request->command = uring::Slice::Adopt(block.chunk, block.begin, size);
+  Delay(request);
+  return block.begin;
+}
+
+void Router::Dispatch(Request* request) {
+  if (UpstreamConnection* link = LinkFor(request)) {
+    link->AcceptAgain(request);
+  } else {
+    Delay(request);
+  }
+}
+
+void Router::SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply) {
+  if (!node->primary_link().CanAccept()) return reply->OnLost();
+  Request* request = resources_.NewRequest();
+  request->sink = Request::Sink::kInternal;
+  request->internal = reply;
+  request->issued_ns = resources_.io.NowNs();
+  std::memcpy(node->primary_link().Accept(request, command.size()), command.data(), command.size());
+}
+
+// ---- what could not be answered
+
+bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
+                          UpstreamConnection* from) {
+  using cluster::ErrorKind;
+  request->reply.Clear(resources_.segments);
+  switch (redirect.kind) {
+    case ErrorKind::kOther:
+      return false;
+    case ErrorKind::kMoved:
+    case ErrorKind::kAsk:
+      if (++request->redirects > resources_.config.redirects_max) {
+        resources_.stats.redirects_exhausted.Add();
+        DeliverText(resources_, request, kErrorTooManyRedirects);
+      } else {
+        FollowMoved(request, redirect, from);
+      }
+      return true;
+    case ErrorKind::kTryAgain:
+      resources_.stats.retries_tryagain.Add();
+      return TryDelay(request);
+    case ErrorKind::kClusterDown:
+    case ErrorKind::kLoading:
+    case ErrorKind::kMasterDown:
+    case ErrorKind::kReadOnly:
+      resources_.stats.retries_cluster_down.Add();
+      topology_.RequestRefresh();
+      return TryDelay(request);
+  }
+  return false;
+}
+
+void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
+                         UpstreamConnection* from) {
+  const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
+  (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
+  if (moved && !from->replica_reads()) topology_.RequestRefresh();
+  if (redirect.port == 0) return Delay(request);  // The node does not know where: ask the others.
+  cluster::NodeAddress address;
+  address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
+  address.port = redirect.port;
+  UpstreamNode* node = table_.NodeAt(address);
+  if (!moved) return FollowAsk(request, node);
+  table_.NoteMoved(redirect.slot, node);
+  Dispatch(request);
+}
+
+void Router::FollowAsk(Request* request, UpstreamNode* node) {
+  UpstreamConnection& link = node->primary_link();
+  if (!link.CanAccept()) return Delay(request);
+  Request* asking = resources_.NewRequest();
+  asking->sink = Request::Sink::kIgnore;
+  std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
+              kAskingCommand.size());
+  link.AcceptAgain(request);
+}
+
+void Router::OnRequestLost(Request* request, bool sent) {
+  switch (request->sink) {
+    case Request::Sink::kIgnore:
+    case Request::Sink::kDiscard:
+      return resources_.FreeRequest(request);
+    case Request::Sink::kInternal: {
+      InternalReply* internal = request->internal;
+      resources_.FreeRequest(request);
+      return internal->OnLost();
+    }
+    case Request::Sink::kClient:
+    case Request::Sink::kPart:
+      break;
+  }
+  if (request->streaming) {  // Its client is being closed; part of the reply has left.
+    request->streaming = false;
+    return DeliverText(resources_, request, kErrorOutcomeUnknown);
+  }
+  if (sent && !request->read_only) {
+    resources_.stats.errors_outcome_unknown.Add();
+    return DeliverText(resources_, request, kErrorOutcomeUnknown);
+  }
+  request->failure = Request::Failure::kUnreachable;
+  Delay(request);
+}
+
+void Router::OnConnectionReady(UpstreamConnection*) {}
+
+void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
+  LOG_EVERY_T(WARNING, 0.1) << "node " << connection->node().address().ToString() << ": " << reason;
+  topology_.RequestRefresh();
+}
+
+// ---- later
+
+bool Router::Expired(const Request* request, int64_t now_ns) const {
+  return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
+}
+
+bool Router::TryDelay(Request* request) {
+  const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
+  if (Expired(request, then)) return false;  // The node's own error is the answer.
+  Delay(request);
+  return true;
+}
+
+void Router::Delay(Request* request) {
+  resources_.stats.retries.Add();
+  request->state = Request::State::kDelayed;
+  request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
+  delayed_.PushBack(request);
+  if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
+  if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
+}
+
+void Router::RunDelayed(bool all) {
+  const int64_t now_ns = resources_.io.NowNs();
+  RequestList due;
+  while (Request* request = delayed_.Front()) {
+    if (!all && request->retry_at_ns > now_ns) break;
+    delayed_.PopFront();
+    due.PushBack(request);
+  }
+  while (Request* request = due.PopFront()) {
+    ReplyQueue* client = ClientOf(request);
+    if (client == nullptr) {
+      resources_.FreeRequest(request);  // Nobody waits for it any more, so it is not sent.
+      continue;
+    }
+    client->SubDelayed();
+    if (Expired(request, now_ns)) {
+      GiveUp(request);
+    } else {
+      request->state = Request::State::kNew;
+      Dispatch(request);
+    }
+  }
+  if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);
+}
+
+void Router::GiveUp(Request* request) {
+  if (request->failure == Request::Failure::kNoOwner) {
+    resources_.stats.errors_slot_uncovered.Add();
+    return DeliverText(resources_, request, kErrorSlotNotServed);
+  }
+  resources_.stats.errors_unreachable.Add();
+  DeliverText(resources_, request, kErrorUnreachable);
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,122 @@
+// Decides where a command goes, and what happens to a request that could not be answered where it
+// went.
+//
+//   Route():  command -> keys -> slots -> one request, or one part per slot -> links
+//   redirects and losses (UpstreamObserver): the same request goes elsewhere at once, or is put
+//   off, or gets its answer
+//
+// One rule keeps a client's commands to a slot in order while the slot changes hands: a command is
+// issued only if every older request of the same client in flight was issued after that slot's
+// owner last changed, and none of them waits for a retry. When it fails the command stays at the
+// head of the client's input (Verdict::kWait).
+//
+// Owner: Worker. Thread: the worker's.
+// Invariants: 1. a delayed request is in delayed_, which is sorted by time because the delay is one
+// constant; 2. a write that may have reached a node is never sent again; 3. nothing is sent for a
+// client that has gone. Per request, no redirect: key search, one hash, one table look-up, two list
+// links.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "cluster/command_keys.h"
+#include "cluster/command_table.h"
+#include "proxy/reply_queue.h"
+#include "proxy/request.h"
+#include "proxy/resources.h"
+#include "proxy/routing_table.h"
+#include "proxy/upstream_connection.h"
+#include "resp/command_view.h"
+
+namespace rcproxy::proxy {
+
+// Who reads the cluster map.
+class TopologySource {
+ public:
+  virtual void RequestRefresh() = 0;  // Soon, at most once for all who ask.
+
+ protected:
+  ~TopologySource() = default;
+};
+
+class Router final : public UpstreamObserver {
+ public:
+  enum class Verdict : uint8_t {
+    kTaken,  // The command has been issued or answered.
+    kWait,   // Not now: offer the same command again when the client's replies have moved on.
+  };
+
+  Router(Resources& resources, RoutingTable& table, TopologySource& topology);
+  ~Router();
+
+  // `command` lies in `chunk`. Requires: arity checked; spec.route is kKeyed, kSplit or
+  // kAnyPrimary.
+  Verdict Route(ReplyQueue* client, const cluster::CommandSpec& spec,
+                const resp::CommandView& command, uring::Chunk* chunk);
+  // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives
+  // it.
+  void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
+
+  // Offers delayed requests again: those that are due, or, when the map has changed, all of them.
+  void RunDelayed(bool all);
+
+  // UpstreamObserver
+  bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
+                    UpstreamConnection* from) override;
+  void OnRequestLost(Request* request, bool sent) override;
+  void OnConnectionReady(UpstreamConnection* connection) override;
+  void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) override;
+
+ private:
+  struct Slots;
+  Verdict RouteKeyed(ReplyQueue* client, const cluster::CommandSpec& spec,
+                     const resp::CommandView& command, uring::Chunk* chunk,
+                     const cluster::KeyRuns& keys);
+  Verdict RouteSplit(ReplyQueue* client, const cluster::CommandSpec& spec,
+                     const resp::CommandView& command, uring::Chunk* chunk,
+                     const cluster::KeyRuns& keys);
+  Verdict Issue(ReplyQueue* client, const cluster::CommandSpec& spec,
+                const resp::CommandView& command, uring::Chunk* chunk, uint16_t slot);
+  void IssueParts(ReplyQueue* client, const cluster::CommandSpec& spec,
+                  const resp::CommandView& command, const cluster::KeyRun& keys);
+  Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
+  Verdict RefuseKeys(ReplyQueue* client, cluster::KeysStatus status);
+  bool MustWait(const ReplyQueue& client, uint16_t slot);
+  Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
+  // The link that should take the request now, or nullptr when it has to be put off.
+  UpstreamConnection* LinkFor(Request* request);
+  UpstreamConnection* ReplicaLink(const ShardRoute& shard);
+  // Space for the command of a request that goes out, or waits, as things stand.
+  char* Place(Request* request, size_t size);
+  void Dispatch(Request* request);
+  void FollowMoved(Request* request, const cluster::Redirect& redirect, UpstreamConnection* from);
+  void FollowAsk(Request* request, UpstreamNode* node);
+  void Delay(Request* request);
+  bool TryDelay(Request* request);
+  bool Expired(const Request* request, int64_t now_ns) const;
+  void GiveUp(Request* request);
+  uint32_t GroupKeys(const resp::CommandView& command, const cluster::KeyRun& keys);
+
+  struct PartPlan {
+    uint16_t slot;
+    uint32_t keys;
+    size_t bytes;
+    char* cursor;
+  };
+
+  Resources& resources_;
+  RoutingTable& table_;
+  TopologySource& topology_;
+  RequestList delayed_;
+  uring::Timer delayed_timer_;
+  // Scratch of GroupKeys: which part a slot belongs to, valid where stamp matches.
+  std::vector<uint32_t> slot_stamp_;
+  std::vector<uint32_t> slot_part_;
+  uint32_t stamp_ = 0;
+  std::vector<PartPlan> plan_;
+  std::vector<uint32_t> part_of_key_;
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,121 @@
+#include "proxy/routing_table.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace rcproxy::proxy {
+
+RoutingTable::RoutingTable(Resources& resources, UpstreamObserver& observer, NameResolver& resolver)
+    : resources_(resources), observer_(observer), resolver_(resolver), shards_(1) {}
+
+RoutingTable::~RoutingTable() = default;
+
+UpstreamNode* RoutingTable::NodeAt(const cluster::NodeAddress& address) {
+  std::unique_ptr<UpstreamNode>& node = nodes_[address.ToString()];
+  if (node == nullptr) {
+    node = std::make_unique<UpstreamNode>(resources_, observer_, resolver_, address);
+  }
+  node->set_retired(false);
+  return node.get();
+}
+
+uint16_t RoutingTable::ShardFor(UpstreamNode* primary) {
+  for (size_t i = 1; i < shards_.size(); ++i) {
+    if (shards_[i].primary == primary) return i;
+  }
+  shards_.push_back({.primary = primary, .replicas = {}});
+  return shards_.size() - 1;
+}
+
+void RoutingTable::SetOwner(uint16_t slot, uint16_t shard) {
+  shard_of_slot_[slot] = shard;
+  changed_epoch_[slot] = epoch_;
+}
+
+void RoutingTable::NoteMoved(uint16_t slot, UpstreamNode* node) {
+  if (Find(slot).primary == node) return;
+  ++epoch_;
+  SetOwner(slot, ShardFor(node));
+}
+
+bool RoutingTable::Adopt(const cluster::Topology& topology) {
+  ++epoch_;
+  ForEachNode([](UpstreamNode& node) { node.set_retired(true); });
+  std::vector<UpstreamNode*> nodes;
+  for (const cluster::Node& node : topology.nodes()) nodes.push_back(NodeAt(node.address));
+
+  std::vector<ShardRoute> shards(1);
+  for (const cluster::Shard& shard : topology.shards()) {
+    ShardRoute route;
+    if (shard.primary != cluster::Shard::kNoNode) route.primary = nodes[shard.primary];
+    for (const uint16_t replica : shard.replicas) {
+      if (topology.nodes()[replica].is_online) route.replicas.push_back(nodes[replica]);
+    }
+    shards.push_back(std::move(route));
+  }
+  bool changed = false;
+  std::vector<ShardRoute> before = std::exchange(shards_, std::move(shards));
+  for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
+    const uint16_t shard = topology.ShardOfSlot(slot);
+    const uint16_t route = shard == cluster::Topology::kNoShard ? 0 : shard + 1;
+    const bool moved = before[shard_of_slot_[slot]].primary != shards_[route].primary;
+    shard_of_slot_[slot] = route;
+    if (moved) changed_epoch_[slot] = epoch_;
+    changed |= moved;
+  }
+  return changed;
+}
+
+UpstreamNode* RoutingTable::AnyPrimary() {
+  for (size_t tried = 0; tried < shards_.size(); ++tried) {
+    next_primary_ = (next_primary_ + 1) % shards_.size();
+    UpstreamNode* node = shards_[next_primary_].primary;
+    if (node != nullptr && !node->InBackoff()) return node;
+  }
+  return nullptr;
+}
+
+std::vector<UpstreamNode*> RoutingTable::Primaries() const {
+  std::vector<UpstreamNode*> primaries;
+  for (const ShardRoute& shard : shards_) {
+    if (shard.primary != nullptr) primaries.push_back(shard.primary);
+  }
+  return primaries;
+}
+
+void RoutingTable::Sweep(int64_t now_ns) {
+  const Config& config = resources_.config;
+  const int64_t idle_ns = config.backend_idle_timeout_s * 1'000'000'000;
+  for (auto it = nodes_.begin(); it != nodes_.end();) {
+    UpstreamNode& node = *it->second;
+    node.ForEachLink([&](UpstreamConnection& link) {
+      if (link.HasRequests() || link.state() != UpstreamConnection::State::kReady) return;
+      const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
+      if (node.retired() || (surplus && now_ns - link.last_used_ns() > idle_ns)) link.CloseIdle();
+    });
+    if (node.retired() && node.IsQuiet()) {
+      nodes_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
+}
+
+bool RoutingTable::HasRetired() const {
+  for (const auto& [address, node] : nodes_) {
+    if (node->retired()) return true;
+  }
+  return false;
+}
+
+void RoutingTable::CheckInvariants() const {
+  CHECK(shards_[0].primary == nullptr);
+  for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
+    CHECK_LT(shard_of_slot_[slot], shards_.size());
+    CHECK_LE(changed_epoch_[slot], epoch_);
+  }
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,75 @@
+// Slot -> node, as this worker believes at this moment: the last snapshot of the cluster, corrected
+// at once by each MOVED.
+//
+// Owner: Worker. Thread: the worker's.
+// Invariants: 1. every slot names a valid entry of shards_; entry 0 is "nobody"; 2. epoch() grows
+// with each change, and changed_epoch(slot) is the epoch of that slot's last change of owner; 3.
+// nodes named here are not retired. Per lookup: one 2-byte load and one pointer load.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "cluster/hash_slot.h"
+#include "cluster/topology.h"
+#include "proxy/upstream_node.h"
+
+namespace rcproxy::proxy {
+
+struct ShardRoute {
+  UpstreamNode* primary = nullptr;
+  std::vector<UpstreamNode*> replicas;  // Online ones.
+  mutable uint32_t next_replica = 0;
+};
+
+class RoutingTable {
+ public:
+  RoutingTable(Resources& resources, UpstreamObserver& observer, NameResolver& resolver);
+  ~RoutingTable();  // Requires: every node quiet.
+
+  const ShardRoute& Find(uint16_t slot) const { return shards_[shard_of_slot_[slot]]; }
+  uint32_t epoch() const { return epoch_; }
+  uint32_t changed_epoch(uint16_t slot) const { return changed_epoch_[slot]; }
+
+  // The node at `address`, made when it is new.
+  UpstreamNode* NodeAt(const cluster::NodeAddress& address);
+  // MOVED: `node` owns `slot` from now on.
+  void NoteMoved(uint16_t slot, UpstreamNode* node);
+  // Takes over a snapshot. Returns whether any slot changed its owner.
+  bool Adopt(const cluster::Topology& topology);
+
+  // Some primary that owns slots, in turn; nullptr when there is none.
+  UpstreamNode* AnyPrimary();
+  std::vector<UpstreamNode*> Primaries() const;
+  // Closes connections that nobody needs, and forgets nodes that have left.
+  void Sweep(int64_t now_ns);
+  template <class F>
+  void ForEachNode(F&& f) {
+    for (auto& [address, node] : nodes_) f(*node);
+  }
+  bool HasRetired() const;
+  size_t node_count() const { return nodes_.size(); }
+  void CheckInvariants() const;
+
+ private:
+  uint16_t ShardFor(UpstreamNode* primary);
+  void SetOwner(uint16_t slot, uint16_t shard);
+
+  Resources& resources_;
+  UpstreamObserver& observer_;
+  NameResolver& resolver_;
+  uint32_t epoch_ = 1;
+  size_t next_primary_ = 0;
+  std::vector<ShardRoute> shards_;
+  std::array<uint16_t, cluster::kSlotCount> shard_of_slot_ = {};
+  std::array<uint32_t, cluster::kSlotCount> changed_epoch_ = {};
+  absl::flat_hash_map<std::string, std::unique_ptr<UpstreamNode>> nodes_;
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,250 @@
+#include "proxy/server.h"
+
+#include <glog/logging.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <future>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "proxy/errors.h"
+
+namespace rcproxy::proxy {
+
+namespace {
+
+constexpr uint32_t kReservedDescriptors = 64;  // Logs, listeners, rings, nodes.
+
+std::string RandomRunId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 5; ++i) absl::StrAppend(&id, absl::StrFormat("%08x", random()));
+  return id;
+}
+
+uring::Ring::Options RingOptions(const Config& config) {
+  uring::Ring::Options options;
+  options.receive_limit_bytes = config.memory_limit_bytes;
+  options.zero_copy_min_bytes = config.zero_copy_min_bytes;
+  return options;
+}
+
+// maxclients needs descriptors: raise the limit, and say so when that does not suffice.
+void RaiseDescriptorLimit(uint32_t maxclients) {
+  const rlim_t needed = rlim_t{maxclients} + kReservedDescriptors;
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= needed) return;
+  limit.rlim_cur = std::min(needed, std::max(limit.rlim_max, limit.rlim_cur));
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < needed) {
+    LOG(WARNING) << "the limit of open files is " << limit.rlim_cur
+                 << ", --maxclients=" << maxclients << " needs " << needed
+                 << ": raise it (ulimit -n), or clients will wait";
+  }
+}
+
+}  // namespace
+
+struct Server::WorkerThread {
+  explicit WorkerThread(int index) : index(index) {}
+  const int index;
+  Stats stats;
+  std::unique_ptr<uring::Ring> ring;
+  std::unique_ptr<Worker> worker;
+  std::atomic<uint32_t> clients{0};  // Given to it, and not gone; for balance only.
+  std::promise<absl::Status> set_up;
+  std::thread thread;
+};
+
+Server::Server(const Config& config) : config_(config) {}
+
+Server::~Server() { Stop(); }
+
+absl::Status Server::Start() {
+  RaiseDescriptorLimit(config_.maxclients);
+  if (absl::Status status = OpenListeners(); !status.ok()) return status;
+  facts_.config = &config_;
+  facts_.run_id = RandomRunId();
+  facts_.started_unix_s = std::time(nullptr);
+  facts_.tcp_port = listeners_.front()->port();
+  facts_.config_file = config_.flagfile;
+  char path[4096] = {};
+  if (readlink("/proc/self/exe", path, sizeof(path) - 1) > 0) facts_.executable = path;
+  for (int i = 0; i < config_.workers; ++i) {
+    workers_.push_back(std::make_unique<WorkerThread>(i));
+    facts_.workers.push_back(&workers_.back()->stats);
+  }
+  for (auto& thread : workers_) {
+    std::future<absl::Status> set_up = thread->set_up.get_future();
+    thread->thread = std::thread([this, t = thread.get()] { RunWorker(t); });
+    if (absl::Status status = set_up.get(); !status.ok()) return status;
+    if (thread->index == 0) {
+      facts_.kernel_features = thread->ring->features().ToString();
+      LOG(INFO) << "io_uring: " << facts_.kernel_features;
+    }
+  }
+  // Only now, when all workers are there to receive the map.
+  Worker* first = workers_.front()->worker.get();
+  first->mailbox().Post([first] { first->Start(); });
+  return absl::OkStatus();
+}
+
+absl::Status Server::OpenListeners() {
+  for (const ListenAddress& address : config_.listen) {
+    absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Open(address);
+    if (!listener.ok()) return listener.status();
+    listeners_.push_back(*std::move(listener));
+  }
+  return absl::OkStatus();
+}
+
+void Server::RunWorker(WorkerThread* thread) {
+  const absl::Status status = SetUpWorker(thread);
+  thread->set_up.set_value(status);
+  if (!status.ok()) return;
+  while (!thread->worker->stopped()) thread->worker->RunTurn();
+}
+
+absl::Status Server::SetUpWorker(WorkerThread* thread) {
+  // The ring belongs to the thread that makes it.
+  absl::StatusOr<std::unique_ptr<uring::Ring>> ring = uring::Ring::Create(RingOptions(config_));
+  if (!ring.ok()) return ring.status();
+  thread->ring = *std::move(ring);
+  thread->worker = std::make_unique<Worker>(thread->index, *thread->ring, config_, facts_,
+                                            thread->stats, static_cast<WorkerHost&>(*this));
+  return absl::OkStatus();
+}
+
+absl::Status Server::WaitUntilReady() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto done = [this] { return ready_ || interrupted_; };
+  if (config_.startup_timeout_s == 0) {
+    changed_.wait(lock, done);
+  } else {
+    changed_.wait_for(lock, std::chrono::seconds(config_.startup_timeout_s), done);
+  }
+  if (ready_) return absl::OkStatus();
+  if (interrupted_) return absl::CancelledError("interrupted before any node could be reached");
+  return absl::DeadlineExceededError(
+      absl::StrCat("no node of --startup_nodes described the cluster within --startup_timeout_s=",
+                   config_.startup_timeout_s, "; see the log for each node's error"));
+}
+
+void Server::Interrupt() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  interrupted_ = true;
+  changed_.notify_all();
+}
+
+// ---- from workers
+
+void Server::RequestRefresh() {
+  if (refresh_requested_.exchange(true)) return;
+  Worker* first = workers_.front()->worker.get();
+  first->mailbox().Post([this, first] {
+    refresh_requested_.store(false);
+    first->RefreshTopology();
+  });
+}
+
+void Server::PublishTopology(std::shared_ptr<const cluster::Topology> topology) {
+  for (auto& thread : workers_) {
+    Worker* worker = thread->worker.get();
+    worker->mailbox().Post([worker, topology] { worker->AdoptTopology(*topology); });
+  }
+  // A worker adopts the map before it sees the first client, because its mailbox keeps the order.
+  if (!listening_) StartListening();
+}
+
+void Server::Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox, Resolved done) {
+  resolver_.Start(address, [&mailbox, done = std::move(done)](const SocketAddress& result) {
+    mailbox.Post([done, result] { done(result); });
+  });
+}
+
+void Server::StartListening() {
+  listening_ = true;
+  WorkerThread* first = workers_.front().get();
+  for (auto& listener : listeners_) {
+    listener->Start(*first->ring, first->worker->resources().timers,
+                    [this](int fd) { OnAccept(fd); });
+    LOG(INFO) << "listening on " << listener->address().ToString() << " port " << listener->port();
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  ready_ = true;
+  changed_.notify_all();
+}
+
+Server::WorkerThread* Server::LeastLoaded() {
+  WorkerThread* least = workers_.front().get();
+  for (auto& thread : workers_) {
+    if (thread->clients.load(std::memory_order_relaxed) <
+        least->clients.load(std::memory_order_relaxed)) {
+      least = thread.get();
+    }
+  }
+  return least;
+}
+
+void Server::OnAccept(int fd) {
+  uint32_t clients = 0;
+  for (auto& thread : workers_) clients += thread->clients.load(std::memory_order_relaxed);
+  if (clients >= config_.maxclients) {
+    workers_.front()->stats.clients_rejected.Add();
+    (void)send(fd, kErrorMaxClients.data(), kErrorMaxClients.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+    return;
+  }
+  const int64_t id = next_client_id_++;
+  WorkerThread* thread = LeastLoaded();
+  thread->clients.fetch_add(1, std::memory_order_relaxed);
+  Worker* worker = thread->worker.get();
+  if (thread->index == 0) return worker->AdoptClient(fd, id);
+  worker->mailbox().Post([worker, fd, id] { worker->AdoptClient(fd, id); });
+}
+
+void Server::OnClientGone(int worker) {
+  workers_[worker]->clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// ---- the end
+
+void Server::Stop() {
+  if (workers_.empty()) return;
+  WorkerThread* first = workers_.front().get();
+  if (first->worker != nullptr) {
+    std::promise<void> stopped;
+    first->worker->mailbox().Post([this, &stopped] {
+      for (auto& listener : listeners_) listener->Stop();
+      listening_ = true;  // Too late to start.
+      stopped.set_value();
+    });
+    stopped.get_future().wait();
+  }
+  for (auto& thread : workers_) {
+    Worker* worker = thread->worker.get();
+    if (worker == nullptr) continue;
+    const int64_t drain_ns = config_.drain_timeout_s * 1'000'000'000;
+    worker->mailbox().Post(
+        [worker, drain_ns] { worker->BeginDrain(worker->io().NowNs() + drain_ns); });
+  }
+  for (auto& thread : workers_) {
+    if (thread->thread.joinable()) thread->thread.join();
+  }
+  listeners_.clear();
+  for (auto& thread : workers_) {
+    thread->worker.reset();
+    thread->ring.reset();
+  }
+  workers_.clear();
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,85 @@
+// Counters and gauges of one worker. Written by the worker alone, read by any thread (INFO,
+// metrics): plain loads and stores without a locked instruction, so a reader may be a few
+// increments behind but never sees a torn value.
+//
+// Owner: Worker. Thread: see above. Invariant: counters only grow.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace rcproxy::proxy {
+
+class Counter {
+ public:
+  void Add(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  void Sub(uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// name, type (counter or gauge), help. INFO, the metrics page and the documents are made from this
+// one list.
+#define RCPROXY_STATS(X)                                                                           \
+  X(clients_connected, gauge, "Clients connected now")                                             \
+  X(clients_accepted, counter, "Clients accepted")                                                 \
+  X(clients_rejected, counter, "Clients turned away because maxclients was reached")               \
+  X(clients_closed_output_limit, counter,                                                          \
+    "Clients closed because they did not read their replies")                                      \
+  X(clients_closed_idle, counter, "Clients closed after the idle timeout")                         \
+  X(clients_closed_memory, counter, "Clients closed because the memory limit was reached")         \
+  X(clients_closed_partial_reply, counter,                                                         \
+    "Clients closed because a node died inside a long reply")                                      \
+  X(client_pauses, counter,                                                                        \
+    "Times a client was no longer read because it was at one of its limits")                       \
+  X(protocol_errors, counter, "Clients closed after malformed input")                              \
+  X(commands, counter, "Commands received")                                                        \
+  X(commands_local, counter, "Commands answered by rcproxy itself")                                \
+  X(commands_split, counter, "Commands split over several slots")                                  \
+  X(commands_refused, counter, "Commands answered with an error by rcproxy")                       \
+  X(requests_sent, counter, "Requests handed to node connections, parts and retries included")     \
+  X(requests_in_flight, gauge, "Requests not answered yet")                                        \
+  X(fences, counter,                                                                               \
+    "Times a client waited because the owner of a slot had changed under its requests")            \
+  X(redirects_moved, counter, "MOVED replies followed")                                            \
+  X(redirects_ask, counter, "ASK replies followed")                                                \
+  X(redirects_exhausted, counter, "Requests that were redirected too often")                       \
+  X(retries, counter, "Requests put back to be tried again after a delay")                         \
+  X(retries_tryagain, counter, "Retries because of TRYAGAIN")                                      \
+  X(retries_cluster_down, counter,                                                                 \
+    "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
+  X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
+  X(errors_outcome_unknown, counter,                                                               \
+    "Writes answered with an error: sent, but the connection was lost")                            \
+  X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \
+  X(errors_crossslot, counter, "Requests answered with CROSSSLOT")                                 \
+  X(replies_discarded, counter, "Replies whose client had gone")                                   \
+  X(upstream_connections, gauge, "Connections to nodes open now")                                  \
+  X(upstream_connects, counter, "Connections to nodes opened")                                     \
+  X(upstream_connect_failures, counter, "Connections to nodes that could not be opened")           \
+  X(upstream_failures, counter, "Connections to nodes lost while in use")                          \
+  X(upstream_timeouts, counter, "Connections to nodes closed because a reply was overdue")         \
+  X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
+  X(topology_refreshes, counter, "Cluster maps received and understood")                           \
+  X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \
+  X(topology_changes, counter, "Cluster maps that differed from the one in use")                   \
+  X(receive_no_buffers, counter, "Times a receive waited because all buffers were in use")         \
+  X(client_bytes_received, counter, "Bytes received from clients")                                 \
+  X(upstream_bytes_received, counter, "Bytes received from nodes")                                 \
+  X(memory_bytes, gauge, "Bytes of buffers in use")                                                \
+  X(loop_turns, counter, "Turns of the event loop")
+
+struct Stats {
+#define RCPROXY_DECLARE(name, type, help) Counter name;
+  RCPROXY_STATS(RCPROXY_DECLARE)
+#undef RCPROXY_DECLARE
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,392 @@
+#include "proxy/upstream_connection.h"
+
+#include <errno.h>
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "cluster/redirect.h"
+#include "proxy/reply_queue.h"
+#include "proxy/upstream_node.h"
+#include "resp/writer.h"
+
+namespace rcproxy::proxy {
+
+using uring::Chunk;
+using uring::ChunkPool;
+using uring::Slice;
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
+
+}  // namespace
+
+UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& observer,
+                                       UpstreamNode& node, bool replica_reads)
+    : resources_(resources),
+      observer_(observer),
+      node_(node),
+      replica_reads_(replica_reads),
+      output_(resources.upstream_memory),
+      socket_(resources.io, *this),
+      writer_(resources, socket_),
+      connect_(
+          [](uring::Completion* completion, uring::Event&& event) {
+            reinterpret_cast<ConnectOperation*>(completion)->owner->OnConnected(event.result);
+          },
+          this),
+      connect_timer_(
+          resources.timers,
+          [](void* self) { static_cast<UpstreamConnection*>(self)->Fail("connect timeout"); },
+          this) {}
+
+UpstreamConnection::~UpstreamConnection() { CHECK(state_ == State::kIdle); }
+
+bool UpstreamConnection::CanAccept() const {
+  if (state_ == State::kIdle) return !node_.InBackoff();
+  return state_ != State::kClosing;
+}
+
+char* UpstreamConnection::Accept(Request* request, size_t size) {
+  DCHECK(CanAccept());
+  if (state_ == State::kReady) {
+    request->stream_begin = queued_bytes_;
+    const OutputQueue::Space space = output_.Extend(size);
+    request->command = Slice::Share(space.chunk, space.data, size);
+    Queue(request);
+    return space.data;
+  }
+  const Staging::Block block = resources_.upstream_staging.Take(size, size);
+  request->command = Slice::Adopt(block.chunk, block.begin, size);
+  request->state = Request::State::kWaiting;
+  waiting_.PushBack(request);
+  if (state_ == State::kIdle) StartConnect();
+  return block.begin;
+}
+
+void UpstreamConnection::AcceptFrom(Request* request, Chunk* chunk, std::string_view command) {
+  if (command.size() <= OutputQueue::kCopyBytesMax) {
+    std::memcpy(Accept(request, command.size()), command.data(), command.size());
+    return;
+  }
+  request->command = Slice::Share(chunk, command.data(), command.size());
+  AcceptAgain(request);
+}
+
+void UpstreamConnection::AcceptAgain(Request* request) {
+  DCHECK(CanAccept());
+  if (state_ != State::kReady) {
+    request->state = Request::State::kWaiting;
+    waiting_.PushBack(request);
+    if (state_ == State::kIdle) StartConnect();
+    return;
+  }
+  request->stream_begin = queued_bytes_;
+  output_.AppendFrom(request->command.chunk(), request->command.view());
+  Queue(request);
+}
+
+void UpstreamConnection::Queue(Request* request) {
+  queued_bytes_ += request->command.size();
+  request->state = Request::State::kSent;
+  if (pending_.IsEmpty()) progress_ns_ = resources_.io.NowNs();
+  pending_.PushBack(request);
+  resources_.stats.requests_sent.Add();
+  resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+void UpstreamConnection::Flush() { submitted_bytes_ += writer_.Flush(output_); }
+
+void UpstreamConnection::OnSent(size_t bytes, int error) {
+  writer_.OnSent(bytes, &output_);
+  sent_bytes_ += bytes;
+  submitted_bytes_ = sent_bytes_;  // A short send gave the rest back to us.
+  if (error != 0) {
+    Fail(std::strerror(error));
+    return;
+  }
+  if (!output_.empty()) resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+// ---- replies
+
+void UpstreamConnection::OnReceived(Slice data) {
+  progress_ns_ = resources_.io.NowNs();
+  resources_.stats.upstream_bytes_received.Add(data.size());
+  std::string_view rest = data.view();
+  while (!rest.empty()) {
+    const resp::ReplyScanner::Result result = scanner_.Scan(rest);
+    const std::string_view piece = rest.substr(0, result.consumed);
+    rest.remove_prefix(result.consumed);
+    switch (result.status) {
+      case resp::ReplyScanner::Status::kFrame:
+        HandleFrame(data.chunk(), piece);
+        if (state_ != State::kReady && state_ != State::kHandshaking) return;
+        break;
+      case resp::ReplyScanner::Status::kNeedMore:
+        HoldPartial(data.chunk(), piece);
+        return;
+      case resp::ReplyScanner::Status::kError:
+        resources_.stats.upstream_protocol_errors.Add();
+        Fail("malformed reply: " + std::string(scanner_.error()));
+        return;
+    }
+  }
+}
+
+void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
+  if (scanner_.type() == '>') {  // A push belongs to no request; nothing here asks for any.
+    partial_.Clear(resources_.segments);
+    return;
+  }
+  if (state_ == State::kHandshaking) return OnHandshakeReply(frame);
+  Request* request = pending_.PopFront();
+  if (request == nullptr) {
+    resources_.stats.upstream_protocol_errors.Add();
+    return Fail("a reply without a request");
+  }
+  CHECK(request->state == Request::State::kSent);
+  DCHECK(request->reply.empty());
+  request->reply.Swap(&partial_);
+  if (scanner_.type() == '-' && HandleError(request, frame)) return;
+  DeliverReply(resources_, request, chunk, frame);
+}
+
+// Returns true when the request is tried elsewhere instead of being answered with the error.
+bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
+  if (request->sink != Request::Sink::kClient && request->sink != Request::Sink::kPart)
+    return false;
+  char text[512];  // Longer ones are no redirects.
+  size_t size = 0;
+  for (const Segment* s = request->reply.head(); s != nullptr; s = s->next) {
+    if (size + s->size() > sizeof(text)) return false;
+    std::memcpy(text + size, s->begin, s->size());
+    size += s->size();
+  }
+  if (size > 0) {
+    if (size + frame.size() > sizeof(text)) return false;
+    std::memcpy(text + size, frame.data(), frame.size());
+    frame = {text, size + frame.size()};
+  }
+  const cluster::Redirect redirect = cluster::ParseErrorReply(frame);
+  if (redirect.kind == cluster::ErrorKind::kOther) return false;
+  return observer_.OnErrorReply(request, redirect, this);
+}
+
+void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
+  Request* front = state_ == State::kReady ? pending_.Front() : nullptr;
+  if (front != nullptr && front->sink == Request::Sink::kDiscard) {
+    partial_.Clear(resources_.segments);  // Nobody wants it.
+    return;
+  }
+  ChunkPool::Ref(chunk);
+  partial_.Add(resources_.segments, chunk, piece);
+  if (front == nullptr || front->sink != Request::Sink::kClient) return;
+  if (partial_.bytes() < resources_.config.stream_reply_bytes_min && !front->streaming) return;
+  ReplyQueue* client = front->replies;
+  if (scanner_.type() == '-' || !client->CanStream(front)) return;
+  client->Stream(front, &partial_);
+  if (client->output().bytes() > resources_.config.client_output_soft_bytes) {
+    client->Stall(this);
+    socket_.PauseReceive();
+  }
+}
+
+void UpstreamConnection::ResumeAfterStall() {
+  progress_ns_ = resources_.io.NowNs();
+  if (socket_.is_open()) socket_.StartReceive();
+}
+
+void UpstreamConnection::OnReceiveEnded(int error) {
+  Fail(error == 0 ? "closed by the node" : std::strerror(error));
+}
+
+// ---- opening
+
+void UpstreamConnection::StartConnect() {
+  CHECK(state_ == State::kIdle);
+  state_ = State::kConnecting;
+  resources_.stats.upstream_connects.Add();
+  connect_timer_.Arm(resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs);
+  node_.Resolve(this);
+}
+
+void UpstreamConnection::OnResolved() {
+  if (state_ != State::kConnecting || connecting_fd_ >= 0) return;
+  if (node_.socket_address_length() == 0) return Fail("host name not found");
+  const int fd = resources_.io.OpenSocket(node_.socket_address()->sa_family);
+  if (fd < 0) return Fail(std::strerror(-fd));
+  connecting_fd_ = fd;
+  resources_.io.Connect(fd, node_.socket_address(), node_.socket_address_length(),
+                        &connect_.completion);
+}
+
+void UpstreamConnection::OnConnected(int result) {
+  const int fd = std::exchange(connecting_fd_, -1);
+  if (state_ == State::kClosing || result < 0) {
+    resources_.io.Close(fd);
+    if (state_ == State::kClosing) return Idle();
+    return Fail(std::strerror(-result));
+  }
+  socket_.Adopt(fd);
+  socket_.StartReceive();
+  resources_.stats.upstream_connections.Add();
+  StartHandshake();
+}
+
+void UpstreamConnection::StartHandshake() {
+  state_ = State::kHandshaking;
+  std::string greeting;
+  const Config& config = resources_.config;
+  handshake_replies_ = 0;
+  if (!config.upstream_password.empty()) {
+    resp::AppendArrayHeader(&greeting, config.upstream_username.empty() ? 2 : 3);
+    resp::AppendBulk(&greeting, "AUTH");
+    if (!config.upstream_username.empty()) resp::AppendBulk(&greeting, config.upstream_username);
+    resp::AppendBulk(&greeting, config.upstream_password);
+    ++handshake_replies_;
+  }
+  if (replica_reads_) {
+    greeting += kReadOnlyCommand;
+    ++handshake_replies_;
+  }
+  if (handshake_replies_ == 0) return BecomeReady();
+  queued_bytes_ += greeting.size();
+  output_.Append(greeting);
+  resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
+  partial_.Clear(resources_.segments);
+  if (scanner_.type() == '-') {
+    Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));
+    return;
+  }
+  if (--handshake_replies_ == 0) BecomeReady();
+}
+
+void UpstreamConnection::BecomeReady() {
+  state_ = State::kReady;
+  connect_timer_.Disarm();
+  node_.OnConnectSucceeded();
+  progress_ns_ = resources_.io.NowNs();
+  RequestList ready;
+  ready.TakeAll(&waiting_);
+  while (Request* request = ready.PopFront()) {
+    Request* asked = request->sink == Request::Sink::kIgnore ? ready.PopFront() : nullptr;
+    const Request* last = asked != nullptr ? asked : request;
+    if (last->sink == Request::Sink::kDiscard) {  // Its client went away before anything was sent.
+      if (asked != nullptr) resources_.FreeRequest(asked);
+      resources_.FreeRequest(request);
+      continue;
+    }
+    AcceptAgain(request);
+    if (asked != nullptr) AcceptAgain(asked);  // ASKING and what it is for stay neighbours.
+  }
+  observer_.OnConnectionReady(this);
+}
+
+// ---- closing
+
+void UpstreamConnection::Fail(std::string_view reason) {
+  if (state_ == State::kIdle || state_ == State::kClosing) return;
+  const bool was_ready = state_ == State::kReady;
+  if (was_ready) {
+    resources_.stats.upstream_failures.Add();
+  } else {
+    resources_.stats.upstream_connect_failures.Add();
+  }
+  node_.OnConnectFailed();
+  const bool connecting = state_ == State::kConnecting;
+  state_ = State::kClosing;
+  connect_timer_.Disarm();
+  if (stalled()) ListLink<InStallList>::Unlink();
+  observer_.OnConnectionFailed(this, reason);
+  LoseRequests();
+  if (!connecting) {
+    socket_.Close();
+  } else if (connecting_fd_ >= 0) {
+    resources_.io.Cancel(&connect_.completion);
+  } else {
+    Idle();
+  }
+}
+
+void UpstreamConnection::CloseIdle() {
+  CHECK(!HasRequests());
+  if (state_ == State::kIdle || state_ == State::kClosing) return;
+  const bool connecting = state_ == State::kConnecting;
+  state_ = State::kClosing;
+  connect_timer_.Disarm();
+  if (!connecting) return socket_.Close();
+  if (connecting_fd_ >= 0) return resources_.io.Cancel(&connect_.completion);
+  Idle();
+}
+
+void UpstreamConnection::LoseRequests() {
+  RequestList lost;
+  lost.TakeAll(&pending_);
+  Request* front = lost.Front();
+  if (front != nullptr && front->streaming && front->sink == Request::Sink::kClient) {
+    resources_.stats.clients_closed_partial_reply.Add();
+    front->replies->MarkBroken();
+  }
+  partial_.Clear(resources_.segments);
+  const uint64_t submitted = submitted_bytes_;
+  while (Request* request = lost.PopFront()) {
+    observer_.OnRequestLost(request, /*sent=*/request->stream_begin < submitted);
+  }
+  lost.TakeAll(&waiting_);
+  while (Request* request = lost.PopFront()) {
+    observer_.OnRequestLost(request, /*sent=*/false);
+  }
+}
+
+void UpstreamConnection::OnSocketClosed() {
+  resources_.stats.upstream_connections.Sub();
+  writer_.Reset();
+  Idle();
+}
+
+void UpstreamConnection::Idle() {
+  DCHECK(!HasRequests());
+  state_ = State::kIdle;
+  output_.Clear();
+  scanner_.Reset();
+  partial_.Clear(resources_.segments);
+  queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
+  if (Flushable::IsLinked()) Flushable::Unlink();
+}
+
+void UpstreamConnection::CheckTimeout(int64_t now_ns) {
+  if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return;
+  if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
+  resources_.stats.upstream_timeouts.Add();
+  Fail("no reply in time");
+}
+
+void UpstreamConnection::CheckStall(int64_t now_ns) {
+  if (!stalled()) return;
+  const int64_t limit_ns = resources_.config.client_stall_timeout_ms * kNsPerMs;
+  if (now_ns - stalled_by->stalled_since_ns() < limit_ns) return;
+  resources_.stats.clients_closed_output_limit.Add();
+  stalled_by->MarkBroken();
+}
+
+void UpstreamConnection::CheckInvariants() const {
+  output_.CheckInvariants();
+  CHECK(state_ != State::kReady || waiting_.IsEmpty());
+  CHECK(state_ == State::kReady || pending_.IsEmpty());
+  uint64_t position = 0;
+  for (const Request* r = pending_.Front(); r != nullptr; r = pending_.Next(r)) {
+    CHECK_GE(r->stream_begin, position);
+    CHECK(r->state == Request::State::kSent);
+    position = r->stream_begin + r->command.size();
+  }
+  CHECK_LE(position, queued_bytes_);
+}
+
+}  // namespace rcproxy::proxy

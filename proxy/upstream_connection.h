@@ -1,0 +1,148 @@
+// One connection to a node, shared by all clients of a worker: requests go out in one gathered send
+// per turn, replies come back in the same order.
+//
+// States: idle -> resolving -> connecting -> handshaking -> ready -> closing -> idle.
+// Requests that come before ready wait (their bytes are kept, not queued for the socket); from
+// ready on their bytes are in the output at once. A reply that is overdue closes the connection, so
+// a late reply can never meet another request.
+//
+// Owner: UpstreamNode. Thread: the worker's.
+// Invariants: 1. pending_ holds the requests whose bytes were queued, in that order, and replies
+// are matched to its front (checked); 2. waiting_ is empty in ready, pending_ is empty outside
+// ready and closing; 3. a request whose stream_begin is at or behind submitted_bytes_ has certainly
+// not been sent. Per request: one copy of a small command, two list links.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/output_queue.h"
+#include "proxy/request.h"
+#include "proxy/resources.h"
+#include "proxy/socket_writer.h"
+#include "resp/reply_scanner.h"
+#include "uring/io.h"
+#include "uring/socket.h"
+#include "uring/timer_queue.h"
+
+namespace rcproxy::cluster {
+struct Redirect;
+}
+
+namespace rcproxy::proxy {
+
+class UpstreamConnection;
+class UpstreamNode;
+
+// What a connection cannot decide itself. Rare events only: nothing here is called for an ordinary
+// reply.
+class UpstreamObserver {
+ public:
+  // An error reply that says where or when the request should be tried instead. Returns true when
+  // it was put elsewhere, false when the error is the answer.
+  virtual bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
+                            UpstreamConnection* from) = 0;
+  // The request was given to a connection that failed. `sent`: some of its bytes may have reached
+  // the node.
+  virtual void OnRequestLost(Request* request, bool sent) = 0;
+  virtual void OnConnectionReady(UpstreamConnection* connection) = 0;
+  virtual void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) = 0;
+
+ protected:
+  ~UpstreamObserver() = default;
+};
+
+class UpstreamConnection final : public uring::SocketListener, public Flushable, public Stallable {
+ public:
+  enum class State : uint8_t { kIdle, kConnecting, kHandshaking, kReady, kClosing };
+
+  // `node` names the peer and outlives this. `replica_reads`: READONLY is sent first.
+  UpstreamConnection(Resources& resources, UpstreamObserver& observer, UpstreamNode& node,
+                     bool replica_reads);
+  ~UpstreamConnection();  // Requires: idle.
+
+  // Whether a request may be given to it now: false while it closes, and while a failed node is
+  // left alone for a moment.
+  bool CanAccept() const;
+  // Takes a request whose command the caller writes into the space returned, `size` bytes, at once.
+  // Requires: CanAccept().
+  char* Accept(Request* request, size_t size);
+  // Takes a request whose command lies in `chunk`; copies it when it is short.
+  void AcceptFrom(Request* request, uring::Chunk* chunk, std::string_view command);
+  // Takes a request again: its command is in request->command.
+  void AcceptAgain(Request* request);
+
+  // Closes; every request in it is reported to the observer. Idempotent.
+  void Fail(std::string_view reason);
+  // Closes when nobody needs it. Requires: no request in it.
+  void CloseIdle();
+  // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
+  void CheckTimeout(int64_t now_ns);
+  // Has the client closed that has kept the connection waiting for too long.
+  void CheckStall(int64_t now_ns);
+  // The node's address is known (or could not be found: length 0).
+  void OnResolved();
+
+  State state() const { return state_; }
+  UpstreamNode& node() { return node_; }
+  bool replica_reads() const { return replica_reads_; }
+  bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
+  int64_t last_used_ns() const { return progress_ns_; }
+  void CheckInvariants() const;
+
+  // Stallable: the client that a long reply streams to has caught up.
+  void ResumeAfterStall() override;
+  bool stalled() const { return ListLink<InStallList>::IsLinked(); }
+
+  // SocketListener
+  void OnReceived(uring::Slice data) override;
+  void OnReceiveEnded(int error) override;
+  void OnSent(size_t bytes, int error) override;
+  void OnSocketClosed() override;
+  // Flushable
+  void Flush() override;
+
+ private:
+  struct ConnectOperation {
+    ConnectOperation(uring::Completion::Handler handler, UpstreamConnection* owner)
+        : completion(handler), owner(owner) {}
+    uring::Completion completion;  // First member: the handler casts back.
+    UpstreamConnection* owner;
+  };
+
+  void StartConnect();
+  void OnConnected(int result);
+  void StartHandshake();
+  void OnHandshakeReply(std::string_view reply);
+  void BecomeReady();
+  void Queue(Request* request);  // Bytes are in the output: awaits its reply.
+  void HandleFrame(uring::Chunk* chunk, std::string_view frame);
+  bool HandleError(Request* request, std::string_view frame);
+  void HoldPartial(uring::Chunk* chunk, std::string_view piece);
+  void LoseRequests();
+  void Idle();
+
+  Resources& resources_;
+  UpstreamObserver& observer_;
+  UpstreamNode& node_;
+  const bool replica_reads_;
+  State state_ = State::kIdle;
+  int handshake_replies_ = 0;
+  int connecting_fd_ = -1;
+  int64_t progress_ns_ = 0;       // When the node last sent something, or had nothing to answer.
+  uint64_t queued_bytes_ = 0;     // Ever put into output_.
+  uint64_t submitted_bytes_ = 0;  // Ever handed to the kernel.
+  uint64_t sent_bytes_ = 0;       // Ever taken by it.
+  RequestList waiting_;
+  RequestList pending_;
+  resp::ReplyScanner scanner_;
+  SegmentList partial_;  // Of the reply that is arriving.
+  OutputQueue output_;
+  uring::Socket socket_;
+  SocketWriter writer_;
+  ConnectOperation connect_;
+  uring::Timer connect_timer_;
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,66 @@
+// One node of the cluster as this worker sees it: its address and its connections.
+//
+// Owner: NodeTable. Thread: the worker's.
+// Invariants: 1. the address never changes (a node that moves is another node); 2. back-off grows
+// from reconnect_delay_min to reconnect_delay_max with jitter, and is forgotten at the first
+// success.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "cluster/topology.h"
+#include "proxy/resolver.h"
+#include "proxy/upstream_connection.h"
+
+namespace rcproxy::proxy {
+
+class UpstreamNode {
+ public:
+  UpstreamNode(Resources& resources, UpstreamObserver& observer, NameResolver& resolver,
+               cluster::NodeAddress address);
+
+  const cluster::NodeAddress& address() const { return address_; }
+  UpstreamConnection& primary_link() { return primary_link_; }
+  UpstreamConnection& replica_link();
+
+  // Finds the socket address; calls connection->OnResolved() before or after returning.
+  void Resolve(UpstreamConnection* connection);
+  const sockaddr* socket_address() const {
+    return reinterpret_cast<const sockaddr*>(&socket_address_.storage);
+  }
+  socklen_t socket_address_length() const { return socket_address_.length; }
+
+  bool InBackoff() const { return resources_.io.NowNs() < connect_after_ns_; }
+  void OnConnectFailed();
+  void OnConnectSucceeded();
+
+  // No map names it any more: it goes when its last request has gone.
+  bool retired() const { return retired_; }
+  void set_retired(bool retired) { retired_ = retired; }
+  bool IsQuiet() const;  // No connection open or opening.
+
+  template <class F>
+  void ForEachLink(F&& f) {
+    f(primary_link_);
+    if (replica_link_ != nullptr) f(*replica_link_);
+  }
+
+ private:
+  Resources& resources_;
+  UpstreamObserver& observer_;
+  NameResolver& resolver_;
+  const cluster::NodeAddress address_;
+  SocketAddress socket_address_;
+  int failures_ = 0;
+  int64_t connect_after_ns_ = 0;
+  uint64_t random_;  // For jitter.
+  bool retired_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
+  UpstreamConnection primary_link_;
+  std::unique_ptr<UpstreamConnection> replica_link_;
+};
+
+}  // namespace rcproxy::proxy

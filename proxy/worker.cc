@@ -1,0 +1,217 @@
+#include "proxy/worker.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+
+namespace rcproxy::proxy {
+
+namespace {
+
+constexpr int64_t kTickNs = 100'000'000;
+
+}  // namespace
+
+Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts,
+               Stats& stats, WorkerHost& host)
+    : index_(index),
+      stats_(stats),
+      host_(host),
+      resources_(io, config, stats),
+      mailbox_(io),
+      table_(resources_, router_, *this),
+      router_(resources_, table_, *this),
+      local_(facts),
+      refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
+                 [this](std::shared_ptr<const cluster::Topology> topology) {
+                   host_.PublishTopology(std::move(topology));
+                 }),
+      tick_(
+          resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this) {}
+
+Worker::~Worker() { CHECK(clients_.IsEmpty()); }
+
+void Worker::Start() {
+  if (index_ == 0) refresher_.Start();
+}
+
+void Worker::RunTurn() {
+  const bool dirty = !resources_.dirty_clients.IsEmpty() || !resources_.dirty_upstreams.IsEmpty();
+  resources_.io.Poll(dirty ? 0 : resources_.timers.NextDeadlineNs());
+  stats_.loop_turns.Add();
+  mailbox_.Drain();
+  resources_.timers.RunExpired(resources_.io.NowNs());
+  FlushAll();
+  DestroyGone();
+  if (state_ != State::kRunning) AdvanceDrain();
+  ArmTick();
+}
+
+void Worker::FlushAll() {
+  // What a client may do now can make nodes and other clients dirty, so this comes first. Clients
+  // that become dirty meanwhile join the end of the list and are visited too.
+  DirtyList& clients = resources_.dirty_clients;
+  for (Flushable* client = clients.Front(); client != nullptr;) {
+    Flushable* next_known = client;
+    client->BeforeFlush();
+    client = next_known->IsLinked() ? clients.Next(next_known) : clients.Front();
+  }
+  while (Flushable* upstream = resources_.dirty_upstreams.PopFront()) upstream->Flush();
+  while (Flushable* client = clients.PopFront()) client->Flush();
+}
+
+// ---- clients
+
+void Worker::AdoptClient(int fd, int64_t id) {
+  if (state_ != State::kRunning) {
+    resources_.io.Close(fd);
+    host_.OnClientGone(index_);
+    return;
+  }
+  ClientConnection* client =
+      client_pool_.New(resources_, router_, local_, static_cast<ClientOwner&>(*this));
+  clients_.PushBack(client);
+  ++client_count_;
+  stats_.clients_accepted.Add();
+  stats_.clients_connected.Add();
+  client->Start(fd, id);
+}
+
+void Worker::OnClientGone(ClientConnection* client) {
+  client->ListLink<struct InClientList>::Unlink();
+  gone_.push_back(client);
+  --client_count_;
+  stats_.clients_connected.Sub();
+  host_.OnClientGone(index_);
+}
+
+void Worker::DestroyGone() {
+  for (ClientConnection* client : gone_) client_pool_.Delete(client);
+  gone_.clear();
+}
+
+template <class F>
+void Worker::ForEachClient(F&& f) {
+  for (ClientConnection* client = clients_.Front(); client != nullptr;) {
+    ClientConnection* next = clients_.Next(client);
+    f(*client);
+    client = next;
+  }
+}
+
+// ---- the cluster
+
+void Worker::AdoptTopology(const cluster::Topology& topology) {
+  if (state_ == State::kClosing || state_ == State::kStopped) return;
+  table_.Adopt(topology);
+  table_.Sweep(resources_.io.NowNs());
+  router_.RunDelayed(/*all=*/true);
+}
+
+// ---- from time to time
+
+void Worker::ArmTick() {
+  if (tick_.armed() || state_ == State::kStopped) return;
+  const Config& config = resources_.config;
+  if (stats_.requests_in_flight.value() > 0 || memory_pressure_ || state_ != State::kRunning) {
+    tick_.Arm(resources_.io.NowNs() + kTickNs);
+  } else if (config.client_idle_timeout_s > 0 || config.backend_idle_connections == 0 ||
+             table_.HasRetired()) {
+    tick_.Arm(resources_.io.NowNs() + 10 * kTickNs);
+  }  // Else there is nothing to look after: an idle worker does not wake.
+}
+
+void Worker::Tick() {
+  const int64_t now_ns = resources_.io.NowNs();
+  table_.ForEachNode([now_ns](UpstreamNode& node) {
+    node.ForEachLink([now_ns](UpstreamConnection& link) {
+      link.CheckStall(now_ns);
+      link.CheckTimeout(now_ns);
+    });
+  });
+  table_.Sweep(now_ns);
+  CheckMemory();
+  CloseIdleClients(now_ns);
+}
+
+void Worker::CloseIdleClients(int64_t now_ns) {
+  const int64_t idle_ns = resources_.config.client_idle_timeout_s * 1'000'000'000;
+  if (idle_ns == 0) return;
+  ForEachClient([&](ClientConnection& client) {
+    if (client.IsIdle() && now_ns - client.session().last_command_ns > idle_ns) {
+      stats_.clients_closed_idle.Add();
+      client.Close();
+    }
+  });
+}
+
+// Over the limit nothing more is read from clients until a quarter is free again; meanwhile the
+// client that holds most is closed, one per tick.
+void Worker::CheckMemory() {
+  const size_t used = resources_.BytesInUse();
+  const size_t limit = resources_.config.memory_limit_bytes;
+  stats_.memory_bytes.Set(used);
+  const bool before = memory_pressure_;
+  memory_pressure_ = used > (before ? limit - limit / 4 : limit);
+  if (memory_pressure_) {
+    CloseLargestOutput();
+  } else if (before) {
+    ForEachClient([this](ClientConnection& client) {
+      resources_.MarkDirty(resources_.dirty_clients, &client);
+    });
+  }
+}
+
+void Worker::CloseLargestOutput() {
+  ClientConnection* largest = nullptr;
+  ForEachClient([&largest](ClientConnection& client) {
+    const size_t bytes = client.replies().output().bytes();
+    if (bytes > 0 && (largest == nullptr || bytes > largest->replies().output().bytes())) {
+      largest = &client;
+    }
+  });
+  if (largest == nullptr) return;
+  stats_.clients_closed_memory.Add();
+  largest->Close();
+}
+
+// ---- the end
+
+void Worker::BeginDrain(int64_t deadline_ns) {
+  if (state_ != State::kRunning) return;
+  state_ = State::kDraining;
+  drain_deadline_ns_ = deadline_ns;
+  ForEachClient([](ClientConnection& client) { client.Drain(); });
+}
+
+void Worker::AdvanceDrain() {
+  if (state_ == State::kDraining) {
+    if (!clients_.IsEmpty() && resources_.io.NowNs() < drain_deadline_ns_) return;
+    state_ = State::kClosing;
+    refresher_.Stop();
+    ForEachClient([](ClientConnection& client) { client.Close(); });
+    table_.ForEachNode([](UpstreamNode& node) {
+      node.ForEachLink([](UpstreamConnection& link) {
+        link.HasRequests() ? link.Fail("rcproxy is stopping") : link.CloseIdle();
+      });
+    });
+  }
+  if (state_ != State::kClosing || !clients_.IsEmpty()) return;
+  bool quiet = true;
+  table_.ForEachNode([&quiet](UpstreamNode& node) { quiet &= node.IsQuiet(); });
+  if (!quiet) return;
+  router_.RunDelayed(/*all=*/true);  // Their clients have gone: frees them.
+  mailbox_.Close();
+  tick_.Disarm();
+  state_ = State::kStopped;
+}
+
+void Worker::CheckInvariants() {
+  table_.CheckInvariants();
+  ForEachClient([](ClientConnection& client) { client.CheckInvariants(); });
+  table_.ForEachNode([](UpstreamNode& node) {
+    node.ForEachLink([](UpstreamConnection& link) { link.CheckInvariants(); });
+  });
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,117 @@
+// One thread's complete proxy: its clients, its connections to nodes, its view of the cluster.
+// Shares nothing with other workers but immutable snapshots and its counters.
+//
+// One turn: submit and wait -> completions run (parse, route, answer) -> mailbox -> timers ->
+// clients that may go on -> one send per node with something to say -> one send per client with
+// something to hear.
+//
+// Owner: Server (or a test). Thread: its own; only mailbox() may be used from another.
+// Invariants: 1. only RunTurn submits to the kernel; 2. a client that has gone is destroyed at the
+// end of the turn, never inside a callback; 3. after stopped() nothing is in flight.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/topology.h"
+#include "proxy/client_connection.h"
+#include "proxy/config.h"
+#include "proxy/local_commands.h"
+#include "proxy/resolver.h"
+#include "proxy/resources.h"
+#include "proxy/router.h"
+#include "proxy/routing_table.h"
+#include "proxy/stats.h"
+#include "proxy/topology_refresher.h"
+#include "uring/io.h"
+#include "uring/mailbox.h"
+
+namespace rcproxy::proxy {
+
+// What a worker needs from whoever runs it. Called on the worker's thread.
+class WorkerHost {
+ public:
+  virtual ~WorkerHost() = default;
+  // Some worker has noticed that the map is wrong.
+  virtual void RequestRefresh() = 0;
+  // The first worker has read a map: give it to every worker, this one included (AdoptTopology).
+  virtual void PublishTopology(std::shared_ptr<const cluster::Topology> topology) = 0;
+  // A client of worker `worker` has left.
+  virtual void OnClientGone(int worker) = 0;
+  // Looks a host name up and calls `done` on the calling worker's thread.
+  virtual void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,
+                       Resolved done) = 0;
+};
+
+class Worker final : private ClientOwner, private TopologySource, private NameResolver {
+ public:
+  // `index` 0 reads the cluster map for all.
+  Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts, Stats& stats,
+         WorkerHost& host);
+  ~Worker();
+
+  // Worker 0: begins to read the map.
+  void Start();
+  void RunTurn();
+  // A new client. Takes over the descriptor.
+  void AdoptClient(int fd, int64_t id);
+  void AdoptTopology(const cluster::Topology& topology);
+  // Worker 0.
+  void RefreshTopology() { refresher_.RequestRefresh(); }
+  // Lets clients finish what is under way, at most until `deadline_ns`, then closes everything.
+  void BeginDrain(int64_t deadline_ns);
+  bool stopped() const { return state_ == State::kStopped; }
+
+  uring::Mailbox& mailbox() { return mailbox_; }
+  uring::Io& io() { return resources_.io; }
+  Resources& resources() { return resources_; }
+  const RoutingTable& table() const { return table_; }
+  size_t client_count() const { return client_count_; }
+  void CheckInvariants();
+
+ private:
+  enum class State : uint8_t { kRunning, kDraining, kClosing, kStopped };
+
+  // ClientOwner
+  void OnClientGone(ClientConnection* client) override;
+  bool UnderMemoryPressure() const override { return memory_pressure_; }
+  // TopologySource
+  void RequestRefresh() override { host_.RequestRefresh(); }
+  // NameResolver
+  void Resolve(const cluster::NodeAddress& address, Resolved done) override {
+    host_.Resolve(address, mailbox_, std::move(done));
+  }
+
+  template <class F>
+  void ForEachClient(F&& f);
+  void Tick();
+  void CheckMemory();
+  void CloseIdleClients(int64_t now_ns);
+  void CloseLargestOutput();
+  void FlushAll();
+  void DestroyGone();
+  void AdvanceDrain();
+  void ArmTick();
+
+  const int index_;
+  Stats& stats_;
+  WorkerHost& host_;
+  Resources resources_;
+  uring::Mailbox mailbox_;
+  RoutingTable table_;
+  Router router_;
+  LocalCommands local_;
+  TopologyRefresher refresher_;
+  IntrusiveList<ClientConnection, struct InClientList> clients_;
+  std::vector<ClientConnection*> gone_;
+  ObjectPool<ClientConnection> client_pool_;
+  size_t client_count_ = 0;
+  State state_ = State::kRunning;
+  bool memory_pressure_ = false;
+  int64_t drain_deadline_ns_ = 0;
+  uring::Timer tick_;
+};
+
+}  // namespace rcproxy::proxy
