@@ -1,0 +1,77 @@
+#include "proxy/client_info.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "proxy/text.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr std::string_view kUnknownAddress = "?:0";
+
+union SocketAddress {
+  sockaddr any;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+  sockaddr_un local;
+};
+
+std::string UnixAddress(const SocketAddress& address, socklen_t size) {
+  const size_t prefix = offsetof(sockaddr_un, sun_path);
+  if (size <= prefix) return "/unnamed:0";  // A client's end rarely has a name.
+  const std::string_view path(address.local.sun_path, size - prefix);
+  // Escaped, for a path may hold what would end the field or the line.
+  std::string text;
+  for (const char byte : path.substr(0, path.find('\0', path[0] == '\0' ? 1 : 0))) {
+    text += byte > ' ' && byte <= '~' ? byte : '?';
+  }
+  return text + ":0";
+}
+
+std::string AddressText(const SocketAddress& address, socklen_t size) {
+  char text[INET6_ADDRSTRLEN] = "";
+  switch (address.any.sa_family) {
+    case AF_INET:
+      inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof(text));
+      return Concat(text, ":", ntohs(address.v4.sin_port));
+    case AF_INET6:
+      inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof(text));
+      return Concat("[", text, "]:", ntohs(address.v6.sin6_port));
+    case AF_UNIX:
+      return UnixAddress(address, size);
+  }
+  return std::string(kUnknownAddress);
+}
+
+// `ask` is getpeername or getsockname.
+std::string AddressOf(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+  SocketAddress address = {};
+  socklen_t size = sizeof(address);
+  if (fd < 0 || ask(fd, &address.any, &size) != 0) return std::string(kUnknownAddress);
+  return AddressText(address, std::min<socklen_t>(size, sizeof(address)));
+}
+
+}  // namespace
+
+std::string ClientInfoLine(const Session& session, std::string_view command) {
+  static const SessionNames kNoNames;
+  const SessionNames& names = session.names != nullptr ? *session.names : kNoNames;
+  const int64_t age_s = (session.last_command_ns - session.created_ns) / kNsPerSecond;
+  return Concat(
+      "id=", session.id, " addr=", AddressOf(session.fd, getpeername),
+      " laddr=", AddressOf(session.fd, getsockname), " fd=", session.fd, " name=", names.name,
+      " age=", age_s, " idle=0 flags=", session.prefers_replicas ? "r" : "N",
+      " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0",
+      " obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=", command, " user=default redir=-1 resp=2",
+      " lib-name=", names.library_name, " lib-ver=", names.library_version, "\n");
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,352 @@
+#include "proxy/command_replies.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cluster/command_keys.h"
+#include "proxy/command_description.h"
+#include "proxy/glob_pattern.h"
+#include "proxy/text.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using cluster::CommandSpec;
+using cluster::KeySpec;
+using resp::Protocol;
+
+constexpr std::string_view kSyntaxError = "ERR syntax error";
+
+void AppendSimples(std::string* reply, std::span<const std::string_view> texts) {
+  resp::AppendArrayHeader(reply, texts.size());
+  for (const std::string_view text : texts) resp::AppendSimple(reply, text);
+}
+
+void AppendMap(std::string* reply, size_t pairs) {
+  resp::AppendMapHeader(reply, Protocol::kResp2, pairs);
+}
+
+void AppendNumber(std::string* reply, std::string_view name, int64_t value) {
+  resp::AppendBulk(reply, name);
+  resp::AppendInteger(reply, value);
+}
+
+// ---- key specs
+
+// What the command does with its keys. The table does not know it key by key, so a command that
+// writes is said to read and write all of them.
+std::vector<std::string_view> KeyFlags(const CommandSpec& spec) {
+  if (spec.Has(cluster::kFlagRead)) return {"RO", "access"};
+  return {"RW", "access", "update"};
+}
+
+void AppendBeginSearch(std::string* reply, const KeySpec& key) {
+  resp::AppendBulk(reply, "begin_search");
+  AppendMap(reply, 2);
+  resp::AppendBulk(reply, "type");
+  switch (key.begin) {
+    case KeySpec::Begin::kNone:
+      resp::AppendBulk(reply, "unknown");
+      resp::AppendBulk(reply, "spec");
+      return AppendMap(reply, 0);
+    case KeySpec::Begin::kIndex:
+      resp::AppendBulk(reply, "index");
+      resp::AppendBulk(reply, "spec");
+      AppendMap(reply, 1);
+      return AppendNumber(reply, "index", key.index);
+    case KeySpec::Begin::kKeyword:
+      resp::AppendBulk(reply, "keyword");
+      resp::AppendBulk(reply, "spec");
+      AppendMap(reply, 2);
+      resp::AppendBulk(reply, "keyword");
+      resp::AppendBulk(reply, key.keyword);
+      return AppendNumber(reply, "startfrom", key.index);
+  }
+}
+
+void AppendFindKeys(std::string* reply, const KeySpec& key) {
+  resp::AppendBulk(reply, "find_keys");
+  AppendMap(reply, 2);
+  resp::AppendBulk(reply, "type");
+  switch (key.find) {
+    case KeySpec::Find::kMovable:
+      resp::AppendBulk(reply, "unknown");
+      resp::AppendBulk(reply, "spec");
+      return AppendMap(reply, 0);
+    case KeySpec::Find::kRange:
+      resp::AppendBulk(reply, "range");
+      resp::AppendBulk(reply, "spec");
+      AppendMap(reply, 3);
+      AppendNumber(reply, "lastkey", key.last);
+      AppendNumber(reply, "keystep", key.step);
+      return AppendNumber(reply, "limit", key.limit);
+    case KeySpec::Find::kKeyNum:
+      resp::AppendBulk(reply, "keynum");
+      resp::AppendBulk(reply, "spec");
+      AppendMap(reply, 3);
+      AppendNumber(reply, "keynumidx", key.keynum_index);
+      AppendNumber(reply, "firstkey", key.keynum_first);
+      return AppendNumber(reply, "keystep", key.step);
+  }
+}
+
+void AppendKeySpec(std::string* reply, const CommandSpec& spec, const KeySpec& key) {
+  std::vector<std::string_view> flags = KeyFlags(spec);
+  if (key.is_channel) flags = {"not_key"};
+  if (key.find == KeySpec::Find::kMovable) flags.push_back("incomplete");
+  AppendMap(reply, 3);
+  resp::AppendBulk(reply, "flags");
+  AppendSimples(reply, flags);
+  AppendBeginSearch(reply, key);
+  AppendFindKeys(reply, key);
+}
+
+// ---- COMMAND, COMMAND INFO, COMMAND COUNT
+
+std::vector<const CommandSpec*> Served(std::span<const CommandSpec> specs) {
+  std::vector<const CommandSpec*> served;
+  for (const CommandSpec& spec : specs) {
+    if (IsServed(spec)) served.push_back(&spec);
+  }
+  return served;
+}
+
+void AppendInfo(std::string* reply, const CommandSpec& spec) {
+  const LegacyKeys keys = LegacyKeysOf(spec);
+  resp::AppendArrayHeader(reply, 10);
+  resp::AppendBulk(reply, spec.name);
+  resp::AppendInteger(reply, spec.arity);
+  AppendSimples(reply, FlagNamesOf(spec));
+  resp::AppendInteger(reply, keys.first);
+  resp::AppendInteger(reply, keys.last);
+  resp::AppendInteger(reply, keys.step);
+  AppendSimples(reply, CategoriesOf(spec));
+  // Tips tell a cluster client where to send a command; before rcproxy there is only one place.
+  resp::AppendArrayHeader(reply, 0);
+  resp::AppendArrayHeader(reply, spec.keys.size());
+  for (const KeySpec& key : spec.keys) AppendKeySpec(reply, spec, key);
+  const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
+  resp::AppendArrayHeader(reply, subcommands.size());
+  for (const CommandSpec* subcommand : subcommands) AppendInfo(reply, *subcommand);
+}
+
+void All(LocalCall& call) {
+  const std::vector<const CommandSpec*> served = Served(cluster::AllCommands());
+  resp::AppendArrayHeader(&call.reply, served.size());
+  for (const CommandSpec* spec : served) AppendInfo(&call.reply, *spec);
+}
+
+void Info(LocalCall& call) {
+  if (call.command.size() == 2) return All(call);
+  resp::AppendArrayHeader(&call.reply, call.command.size() - 2);
+  for (size_t i = 2; i < call.command.size(); ++i) {
+    const CommandSpec* spec = FindByFullName(call.command[i]);
+    if (spec != nullptr && IsServed(*spec)) {
+      AppendInfo(&call.reply, *spec);
+    } else {
+      resp::AppendNull(&call.reply, Protocol::kResp2);
+    }
+  }
+}
+
+void Count(LocalCall& call) {
+  resp::AppendInteger(&call.reply, Served(cluster::AllCommands()).size());
+}
+
+// ---- COMMAND DOCS
+
+void AppendField(std::string* reply, std::string_view name, std::string_view value) {
+  resp::AppendBulk(reply, name);
+  resp::AppendBulk(reply, value);
+}
+
+void AppendDocs(std::string* reply, const CommandSpec& spec) {
+  const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
+  AppendMap(reply, subcommands.empty() ? 3 : 4);
+  AppendField(reply, "summary", spec.note);
+  AppendField(reply, "since", spec.since);
+  AppendField(reply, "group", spec.group);
+  if (subcommands.empty()) return;
+  resp::AppendBulk(reply, "subcommands");
+  AppendMap(reply, subcommands.size());
+  for (const CommandSpec* subcommand : subcommands) {
+    resp::AppendBulk(reply, subcommand->name);
+    AppendDocs(reply, *subcommand);
+  }
+}
+
+void Docs(LocalCall& call) {
+  std::vector<const CommandSpec*> specs;
+  if (call.command.size() == 2) specs = Served(cluster::AllCommands());
+  for (size_t i = 2; i < call.command.size(); ++i) {
+    const CommandSpec* spec = FindByFullName(call.command[i]);
+    if (spec != nullptr && IsServed(*spec)) specs.push_back(spec);  // Others are left out.
+  }
+  AppendMap(&call.reply, specs.size());
+  for (const CommandSpec* spec : specs) {
+    resp::AppendBulk(&call.reply, spec->name);
+    AppendDocs(&call.reply, *spec);
+  }
+}
+
+// ---- COMMAND LIST
+
+using Filter = std::function<bool(const CommandSpec&)>;
+
+void AddNames(std::span<const CommandSpec> specs, const Filter& filter,
+              std::vector<std::string_view>* names) {
+  for (const CommandSpec* spec : Served(specs)) {
+    if (filter(*spec)) names->push_back(spec->name);
+    AddNames(spec->subcommands, filter, names);
+  }
+}
+
+bool IsInCategory(const CommandSpec& spec, std::string_view category) {
+  const std::vector<std::string_view> categories = CategoriesOf(spec);
+  return std::any_of(categories.begin(), categories.end(), [&](std::string_view known) {
+    return EqualsIgnoreCase(known.substr(1), category);  // Without the "@".
+  });
+}
+
+// COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN value]. Returns an empty function for anything else.
+Filter FilterOf(const resp::CommandView& command) {
+  if (command.size() == 2) return [](const CommandSpec&) { return true; };
+  if (command.size() != 5 || !EqualsIgnoreCase(command[2], "FILTERBY")) return nullptr;
+  const std::string_view value = command[4];
+  if (EqualsIgnoreCase(command[3], "PATTERN")) {
+    return [value](const CommandSpec& spec) { return MatchesGlobIgnoringCase(value, spec.name); };
+  }
+  if (EqualsIgnoreCase(command[3], "ACLCAT")) {
+    return [value](const CommandSpec& spec) { return IsInCategory(spec, value); };
+  }
+  // Modules are loaded by nodes; rcproxy itself has none.
+  if (EqualsIgnoreCase(command[3], "MODULE")) return [](const CommandSpec&) { return false; };
+  return nullptr;
+}
+
+void List(LocalCall& call) {
+  const Filter filter = FilterOf(call.command);
+  if (filter == nullptr) return call.Error(kSyntaxError);
+  std::vector<std::string_view> names;
+  AddNames(cluster::AllCommands(), filter, &names);
+  resp::AppendArrayHeader(&call.reply, names.size());
+  for (const std::string_view name : names) resp::AppendBulk(&call.reply, name);
+}
+
+// ---- ACL CAT
+
+void AclCat(LocalCall& call) {
+  if (call.command.size() > 3) return call.Error(kSyntaxError);
+  const std::vector<std::string_view> categories = AllCategories();
+  if (call.command.size() == 2) {
+    resp::AppendArrayHeader(&call.reply, categories.size());
+    for (const std::string_view category : categories) {
+      resp::AppendBulk(&call.reply, category.substr(1));
+    }
+    return;
+  }
+  const std::string_view wanted = call.command[2];
+  const bool known = std::any_of(categories.begin(), categories.end(), [&](std::string_view name) {
+    return EqualsIgnoreCase(name.substr(1), wanted);
+  });
+  if (!known) {
+    return call.Error(Concat("ERR Unknown category '", ForErrorText(wanted), "'"));
+  }
+  std::vector<std::string_view> names;
+  AddNames(
+      cluster::AllCommands(), [&](const CommandSpec& spec) { return IsInCategory(spec, wanted); },
+      &names);
+  resp::AppendArrayHeader(&call.reply, names.size());
+  for (const std::string_view name : names) resp::AppendBulk(&call.reply, name);
+}
+
+// ---- COMMAND GETKEYS, COMMAND GETKEYSANDFLAGS
+
+// The command that is asked about: the arguments from the third on.
+class InnerCommand {
+ public:
+  explicit InnerCommand(const resp::CommandView& outer) : bytes_(outer.bytes()) {
+    for (size_t i = 2; i < outer.size(); ++i) {
+      const std::string_view argument = outer[i];
+      spans_.push_back({static_cast<uint32_t>(argument.data() - bytes_.data()),
+                        static_cast<uint32_t>(argument.size())});
+    }
+  }
+
+  resp::CommandView view() const { return {bytes_, spans_}; }
+
+ private:
+  std::string_view bytes_;
+  std::vector<resp::ArgSpan> spans_;
+};
+
+const CommandSpec* SpecOf(const resp::CommandView& command) {
+  const CommandSpec* spec = cluster::FindCommand(command[0]);
+  if (spec == nullptr || spec->subcommands.empty() || command.size() < 2) return spec;
+  return cluster::FindSubcommand(*spec, command[1]);
+}
+
+// Scripts may do without keys, so that a wrong number of them is no mistake.
+bool MayHaveNoKeys(const CommandSpec& spec) { return spec.group == "scripting"; }
+
+bool HasKeys(const CommandSpec& spec) {
+  return std::any_of(spec.keys.begin(), spec.keys.end(),
+                     [](const KeySpec& key) { return !key.is_channel; });
+}
+
+// Returns nullptr after having answered with an error; else `runs` are the keys.
+const CommandSpec* FindInnerKeys(LocalCall& call, const resp::CommandView& inner,
+                                 cluster::KeyRuns* runs) {
+  std::string_view error;
+  const CommandSpec* spec = SpecOf(inner);
+  if (spec == nullptr) {
+    error = "ERR Invalid command specified";
+  } else if (!HasKeys(*spec)) {
+    error = "ERR The command has no key arguments";
+  } else if (!spec->ArityOk(inner.size())) {
+    error = "ERR Invalid number of arguments specified for command";
+  } else {
+    *runs = cluster::FindKeys(*spec, inner);
+    if (runs->TotalKeys() > 0 || MayHaveNoKeys(*spec)) return spec;
+    error = "ERR Invalid arguments specified for command";
+  }
+  call.Error(error);
+  return nullptr;
+}
+
+void AppendKeys(LocalCall& call, bool with_flags) {
+  const InnerCommand owner(call.command);
+  const resp::CommandView inner = owner.view();
+  cluster::KeyRuns runs;
+  const CommandSpec* spec = FindInnerKeys(call, inner, &runs);
+  if (spec == nullptr) return;
+  const std::vector<std::string_view> flags = KeyFlags(*spec);
+  resp::AppendArrayHeader(&call.reply, runs.TotalKeys());
+  for (int i = 0; i < runs.size; ++i) {
+    const cluster::KeyRun& run = runs.runs[i];
+    for (uint32_t key = 0; key < run.count; ++key) {
+      if (with_flags) resp::AppendArrayHeader(&call.reply, 2);
+      resp::AppendBulk(&call.reply, inner[run.first + key * run.step]);
+      if (with_flags) AppendSimples(&call.reply, flags);
+    }
+  }
+}
+
+void GetKeys(LocalCall& call) { AppendKeys(call, /*with_flags=*/false); }
+void GetKeysAndFlags(LocalCall& call) { AppendKeys(call, /*with_flags=*/true); }
+
+constexpr LocalHandlerRow kRows[] = {
+    {"acl|cat", AclCat},          {"command", All},
+    {"command|count", Count},     {"command|docs", Docs},
+    {"command|getkeys", GetKeys}, {"command|getkeysandflags", GetKeysAndFlags},
+    {"command|info", Info},       {"command|list", List},
+};
+
+}  // namespace
+
+std::span<const LocalHandlerRow> CommandHandlers() { return kRows; }
+
+}  // namespace rcproxy::proxy

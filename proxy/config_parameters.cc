@@ -1,0 +1,243 @@
+#include "proxy/config_parameters.h"
+
+#include <glog/logging.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "proxy/glob_pattern.h"
+#include "proxy/text.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+// ---- log level
+
+struct LogLevel {
+  std::string_view name;
+  int severity_min;  // What glog writes.
+  int verbosity;     // Of VLOG.
+};
+
+constexpr LogLevel kLogLevels[] = {
+    {"debug", 0, 2},
+    {"verbose", 0, 1},
+    {"notice", 0, 0},
+    {"warning", 1, 0},
+};
+constexpr std::string_view kLogLevelNames = "debug, verbose, notice, warning";
+
+// glog reads these from every thread without a lock, so they are written in one piece.
+int Load(int& flag) { return std::atomic_ref<int>(flag).load(std::memory_order_relaxed); }
+void Store(int& flag, int value) {
+  std::atomic_ref<int>(flag).store(value, std::memory_order_relaxed);
+}
+
+const LogLevel* FindLogLevel(std::string_view name) {
+  for (const LogLevel& level : kLogLevels) {
+    if (EqualsIgnoreCase(level.name, name)) return &level;
+  }
+  return nullptr;
+}
+
+// The name nearest to what glog does now; flags may have set what has no name.
+std::string LogLevelNow(const ServerFacts&) {
+  if (Load(FLAGS_minloglevel) > 0) return "warning";
+  const int verbosity = Load(FLAGS_v);
+  return verbosity >= 2 ? "debug" : verbosity == 1 ? "verbose" : "notice";
+}
+
+void SetLogLevel(const LogLevel& level) {
+  Store(FLAGS_v, level.verbosity);
+  Store(FLAGS_minloglevel, level.severity_min);
+}
+
+// ---- values
+
+template <auto kMember>
+std::string Field(const ServerFacts& facts) {
+  return Concat(facts.config->*kMember);
+}
+
+template <auto kMember>
+std::string Milliseconds(const ServerFacts& facts) {
+  return absl::FormatDuration(absl::Milliseconds(facts.config->*kMember));
+}
+
+std::string Bind(const ServerFacts& facts) {
+  std::string hosts;
+  for (const ListenAddress& address : facts.config->listen) {
+    if (address.unix_path.empty()) hosts += Concat(hosts.empty() ? "" : " ", address.host);
+  }
+  return hosts;
+}
+
+std::string UnixSocket(const ServerFacts& facts) {
+  for (const ListenAddress& address : facts.config->listen) {
+    if (!address.unix_path.empty()) return address.unix_path;
+  }
+  return "";
+}
+
+std::string Port(const ServerFacts& facts) { return Concat(facts.tcp_port); }
+
+// Passwords are never shown, not even to those who know them.
+std::string Password(const ServerFacts& facts) {
+  return facts.config->requirepass.empty() ? "" : "(hidden)";
+}
+
+std::string ReadPreferenceName(const ServerFacts& facts) {
+  switch (facts.config->read_prefer) {
+    case ReadPreference::kPrimary:
+      return "primary";
+    case ReadPreference::kReplica:
+      return "replica";
+    case ReadPreference::kReplicaSameZone:
+      return "replica_same_zone";
+  }
+  return "";
+}
+
+std::string StartupNodes(const ServerFacts& facts) {
+  std::string nodes;
+  for (const cluster::NodeAddress& address : facts.config->startup_nodes) {
+    nodes += Concat(nodes.empty() ? "" : ",", address.ToString());
+  }
+  return nodes;
+}
+
+struct Parameter {
+  std::string_view name;
+  std::string (*value)(const ServerFacts& facts);  // nullptr: `fixed` always.
+  std::string_view fixed = {};
+};
+
+constexpr std::string_view kLogLevelParameter = "loglevel";
+
+// First the server's parameters, then rcproxy's own flags; each sorted.
+constexpr Parameter kParameters[] = {
+    {"appendonly", nullptr, "no"},
+    {"bind", Bind},
+    {"client-query-buffer-limit", Field<&Config::request_bytes_max>},
+    {"cluster-enabled", nullptr, "no"},
+    {"databases", nullptr, "1"},
+    {"io-threads", Field<&Config::workers>},
+    {kLogLevelParameter, LogLevelNow},
+    {"maxclients", Field<&Config::maxclients>},
+    {"maxmemory", nullptr, "0"},
+    {"maxmemory-policy", nullptr, "noeviction"},
+    {"notify-keyspace-events", nullptr, ""},
+    {"port", Port},
+    {"proto-max-bulk-len", Field<&Config::request_bulk_bytes_max>},
+    {"requirepass", Password},
+    {"save", nullptr, ""},
+    {"slowlog-log-slower-than", nullptr, "-1"},
+    {"slowlog-max-len", nullptr, "0"},
+    {"timeout", Field<&Config::client_idle_timeout_s>},
+    {"unixsocket", UnixSocket},
+
+    {"backend_idle_connections", Field<&Config::backend_idle_connections>},
+    {"backend_idle_timeout_s", Field<&Config::backend_idle_timeout_s>},
+    {"client_output_hard_bytes", Field<&Config::client_output_hard_bytes>},
+    {"client_output_soft_bytes", Field<&Config::client_output_soft_bytes>},
+    {"client_pipeline_max", Field<&Config::client_pipeline_max>},
+    {"connect_timeout", Milliseconds<&Config::connect_timeout_ms>},
+    {"debug_addr", Field<&Config::debug_addr>},
+    {"drain_timeout_s", Field<&Config::drain_timeout_s>},
+    {"log_every_n", Field<&Config::log_every_n>},
+    {"memory_limit_bytes", Field<&Config::memory_limit_bytes>},
+    {"read_prefer", ReadPreferenceName},
+    {"redirects_max", Field<&Config::redirects_max>},
+    {"request_args_max", Field<&Config::request_args_max>},
+    {"request_bulk_bytes_max", Field<&Config::request_bulk_bytes_max>},
+    {"request_bytes_max", Field<&Config::request_bytes_max>},
+    {"request_timeout", Milliseconds<&Config::request_timeout_ms>},
+    {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
+    {"startup_nodes", StartupNodes},
+    {"workers", Field<&Config::workers>},
+    {"zone_prefix", Field<&Config::zone_prefix>},
+};
+
+const Parameter* FindParameter(std::string_view name) {
+  for (const Parameter& parameter : kParameters) {
+    if (EqualsIgnoreCase(parameter.name, name)) return &parameter;
+  }
+  return nullptr;
+}
+
+bool IsWanted(const resp::CommandView& command, std::string_view name) {
+  for (size_t i = 2; i < command.size(); ++i) {
+    if (MatchesGlobIgnoringCase(command[i], name)) return true;
+  }
+  return false;
+}
+
+void Get(LocalCall& call) {
+  std::vector<const Parameter*> wanted;
+  for (const Parameter& parameter : kParameters) {
+    if (IsWanted(call.command, parameter.name)) wanted.push_back(&parameter);
+  }
+  resp::AppendMapHeader(&call.reply, resp::Protocol::kResp2, wanted.size());
+  for (const Parameter* parameter : wanted) {
+    resp::AppendBulk(&call.reply, parameter->name);
+    resp::AppendBulk(&call.reply, parameter->value == nullptr ? std::string(parameter->fixed)
+                                                              : parameter->value(call.facts));
+  }
+}
+
+// ---- CONFIG SET
+
+void SetFailed(LocalCall& call, std::string_view name, std::string_view why) {
+  call.Error(Concat("ERR CONFIG SET failed (possibly related to argument '", ForErrorText(name),
+                    "') - ", why));
+}
+
+// Returns false after having answered with an error. As on the server, nothing is set unless all
+// can be.
+bool CheckNames(LocalCall& call) {
+  bool has_log_level = false;
+  for (size_t i = 2; i < call.command.size(); i += 2) {
+    const std::string_view name = call.command[i];
+    const Parameter* parameter = FindParameter(name);
+    if (parameter == nullptr) {
+      call.Error(Concat("ERR Unknown option or number of arguments for CONFIG SET - '",
+                        ForErrorText(name), "'"));
+      return false;
+    }
+    if (parameter->name != kLogLevelParameter) {
+      SetFailed(call, name, "can't set immutable config");
+      return false;
+    }
+    if (has_log_level) {
+      SetFailed(call, name, "duplicate parameter");
+      return false;
+    }
+    has_log_level = true;
+  }
+  return true;
+}
+
+void Set(LocalCall& call) {
+  if (call.command.size() % 2 != 0) return call.Error("ERR syntax error");
+  if (!CheckNames(call)) return;
+  const LogLevel* level = FindLogLevel(call.command[3]);
+  if (level == nullptr) {
+    return SetFailed(call, call.command[2],
+                     Concat("argument(s) must be one of the following: ", kLogLevelNames));
+  }
+  SetLogLevel(*level);
+  call.Ok();
+}
+
+constexpr LocalHandlerRow kRows[] = {
+    {"config|get", Get},
+    {"config|set", Set},
+};
+
+}  // namespace
+
+std::span<const LocalHandlerRow> ConfigHandlers() { return kRows; }
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,46 @@
+// One command that is being answered by rcproxy, and the rows that tell which function answers it.
+//
+// Owner: LocalCommands::Run, for the length of one call. Thread: the worker's.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "cluster/command_table.h"
+#include "proxy/server_facts.h"
+#include "proxy/session.h"
+#include "resp/command_view.h"
+#include "resp/writer.h"
+
+namespace rcproxy::proxy {
+
+struct LocalCall {
+  const ServerFacts& facts;
+  const cluster::CommandSpec& spec;
+  const resp::CommandView& command;
+  Session& session;
+  std::string& reply;  // Empty at first; a handler appends exactly one reply.
+  bool close = false;  // The client leaves after this reply.
+
+  void Ok() { resp::AppendSimple(&reply, "OK"); }
+  // `text` begins with its code and has no "-".
+  void Error(std::string_view text) { resp::AppendError(&reply, text); }
+};
+
+// A client's word as an error text may repeat it: as "%s" prints it on the server, but not at any
+// length.
+inline std::string_view ForErrorText(std::string_view word) {
+  constexpr size_t kBytesMax = 128;
+  return word.substr(0, std::min(kBytesMax, word.find('\0')));
+}
+
+using LocalHandler = void (*)(LocalCall& call);
+
+struct LocalHandlerRow {
+  std::string_view name;  // As in the command table.
+  LocalHandler handler;
+};
+
+}  // namespace rcproxy::proxy

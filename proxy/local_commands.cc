@@ -1,0 +1,71 @@
+#include "proxy/local_commands.h"
+
+#include <glog/logging.h>
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cluster/command_errors.h"
+#include "proxy/command_replies.h"
+#include "proxy/connection_commands.h"
+#include "proxy/local_call.h"
+#include "proxy/server_commands.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using cluster::CommandSpec;
+
+void NotAvailable(LocalCall& call) { call.Error(cluster::NotAvailableError(call.spec)); }
+
+// `name` is one of our own rows, so the table has it.
+const CommandSpec& SpecNamed(std::string_view name) {
+  const size_t bar = name.find('|');
+  const CommandSpec* spec = cluster::FindCommand(name.substr(0, bar));
+  CHECK(spec != nullptr) << name;
+  if (bar != std::string_view::npos) spec = cluster::FindSubcommand(*spec, name.substr(bar + 1));
+  CHECK(spec != nullptr) << name;
+  return *spec;
+}
+
+void Add(std::span<const LocalHandlerRow> rows, std::vector<LocalHandler>* handlers) {
+  for (const LocalHandlerRow& row : rows) (*handlers)[SpecNamed(row.name).id] = row.handler;
+}
+
+std::vector<LocalHandler> MakeHandlers() {
+  std::vector<LocalHandler> handlers(cluster::CommandIdCount(), NotAvailable);
+  Add(ConnectionHandlers(), &handlers);
+  Add(CommandHandlers(), &handlers);
+  Add(ServerHandlers(), &handlers);
+  return handlers;
+}
+
+}  // namespace
+
+LocalCommands::LocalCommands(const ServerFacts& facts) : facts_(facts) {
+  static const std::vector<LocalHandler>* const handlers =
+      new std::vector<LocalHandler>(MakeHandlers());
+  handlers_ = handlers->data();
+}
+
+LocalCommands::After LocalCommands::Run(const CommandSpec& spec, const resp::CommandView& command,
+                                        Session* session, std::string* reply) {
+  DCHECK(spec.route == cluster::Route::kLocal) << spec.name;
+  reply->clear();
+  const CommandSpec* effective = &spec;
+  if (command.size() > 1 && !spec.subcommands.empty()) {
+    effective = cluster::FindSubcommand(spec, command[1]);
+    if (effective == nullptr || !effective->ArityOk(command.size())) {
+      resp::AppendError(reply, effective == nullptr ? cluster::UnknownCommandError(command)
+                                                    : cluster::ArityError(*effective));
+      return After::kContinue;
+    }
+  }
+  LocalCall call = {facts_, *effective, command, *session, *reply};
+  handlers_[effective->id](call);
+  DCHECK(!reply->empty()) << effective->name;
+  return call.close ? After::kClose : After::kContinue;
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,67 @@
+// LocalCommands with a configuration and one client, asked in words and answering in bytes. Tests
+// only.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/command_errors.h"
+#include "cluster/command_for_test.h"
+#include "cluster/command_table.h"
+#include "proxy/config.h"
+#include "proxy/local_commands.h"
+#include "proxy/server_facts.h"
+#include "proxy/session.h"
+#include "proxy/stats.h"
+
+namespace rcproxy::proxy {
+
+class LocalCommandsForTest {
+ public:
+  LocalCommandsForTest() {
+    facts.config = &config;
+    facts.workers = {&stats};
+    facts.run_id = std::string(40, 'a');
+    session.id = 7;
+    session.authenticated = true;
+  }
+  LocalCommandsForTest(const LocalCommandsForTest&) = delete;
+  LocalCommandsForTest& operator=(const LocalCommandsForTest&) = delete;
+
+  void RequirePassword(const std::string& password) {
+    config.requirepass = password;
+    session.authenticated = false;
+  }
+
+  // Does what a client connection does before it comes to a local command: looks it up, and checks
+  // its arity and whether the client may run it.
+  std::string Ask(const std::vector<std::string>& words) {
+    const cluster::CommandForTest owner(words);
+    const resp::CommandView command = owner.view();
+    const cluster::CommandSpec* spec = cluster::FindCommand(command[0]);
+    if (spec != nullptr && spec->route == cluster::Route::kContainer && command.size() > 1) {
+      spec = cluster::FindSubcommand(*spec, command[1]);
+    }
+    if (spec == nullptr) return "-" + cluster::UnknownCommandError(command) + "\r\n";
+    if (!spec->ArityOk(command.size())) return "-" + cluster::ArityError(*spec) + "\r\n";
+    if (!session.authenticated && !spec->Has(cluster::kFlagNoAuth)) {
+      return "-NOAUTH Authentication required.\r\n";
+    }
+    std::string reply = "left over from before";
+    after = commands.Run(*spec, command, &session, &reply);
+    return reply;
+  }
+  // "CLIENT SETNAME x"; '' stands for an empty word.
+  std::string Ask(std::string_view line) { return Ask(cluster::Words(line)); }
+  std::string Ask(const char* line) { return Ask(std::string_view(line)); }
+
+  Config config;
+  Stats stats;
+  ServerFacts facts;
+  Session session;
+  LocalCommands commands{facts};
+  LocalCommands::After after = LocalCommands::After::kContinue;
+};
+
+}  // namespace rcproxy::proxy
