@@ -22,8 +22,8 @@ bool ParseStrictInteger(std::string_view text, int64_t* value) {
   return true;
 }
 
-ShortLength ReadMediumLength(const char* p) {
-  if (*p == '0') return {0, 0};
+ShortLength ReadMediumLength(const char* p, char type) {
+  if (*p++ != type || *p == '0') return {0, 0};
   uint32_t value = 0;
   for (uint32_t digits = 0; digits < 8; ++digits) {
     const uint32_t digit = static_cast<uint8_t>(p[digits]) - uint32_t{'0'};
@@ -32,7 +32,7 @@ ShortLength ReadMediumLength(const char* p) {
       continue;
     }
     if (digits < 4 || !IsCrlf(p + digits)) return {0, 0};
-    return {value, digits + 2};
+    return {value, digits + 3};
   }
   return {0, 0};
 }

@@ -2,6 +2,7 @@
 // thread. Protocol: util.c of the server (string2ll).
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -26,30 +27,46 @@ constexpr int DecimalLength(uint64_t value) {
 // Requires: two readable bytes.
 inline bool IsCrlf(const char* p) { return std::memcmp(p, "\r\n", 2) == 0; }
 
-// A length with its line end.
+// A length line: type byte, digits, line end.
 struct ShortLength {
   uint32_t value;
-  uint32_t bytes;  // Digits and CRLF; 0: something else stands here, or it is longer.
+  uint32_t bytes;  // Of the whole line; 0: something else stands here, or it is longer.
 };
 // What one to three digits can say, as most lengths do.
 inline constexpr uint32_t kShortLengthMax = 999;
 
-// Requires: five readable bytes at `p`. Refuses leading zeros.
-inline ShortLength ReadShortLength(const char* p) {
-  const uint32_t first = static_cast<uint8_t>(p[0]) - uint32_t{'0'};
-  if (first > 9) return {0, 0};
-  if (IsCrlf(p + 1)) return {first, 3};
-  const uint32_t second = static_cast<uint8_t>(p[1]) - uint32_t{'0'};
-  if (second > 9 || first == 0) return {0, 0};
-  if (IsCrlf(p + 2)) return {first * 10 + second, 4};
-  const uint32_t third = static_cast<uint8_t>(p[2]) - uint32_t{'0'};
-  if (third > 9 || !IsCrlf(p + 3)) return {0, 0};
-  return {first * 100 + second * 10 + third, 5};
+// The digit of "<type><digit>\r\n", or a larger number. Requires: four readable bytes at `p`.
+inline uint32_t ReadOneDigit(const char* p, char type) {
+  static_assert(std::endian::native == std::endian::little);
+  uint32_t word;
+  std::memcpy(&word, p, sizeof(word));
+  // One comparison for four bytes: whatever differs from "<type>0\r\n" is left over, and turned so
+  // that only the digit's low bits can make a number below ten.
+  const uint32_t expected =
+      static_cast<uint8_t>(type) | uint32_t{'0'} << 8 | uint32_t{'\r'} << 16 | uint32_t{'\n'} << 24;
+  return std::rotr(word ^ expected, 8);
+}
+
+// Reads "<type><one to three digits>\r\n". Requires: six readable bytes at `p`. Refuses leading
+// zeros.
+inline ShortLength ReadShortLength(const char* p, char type) {
+  const uint32_t digit = ReadOneDigit(p, type);
+  if (digit <= 9) return {digit, 4};
+  if (*p != type) return {0, 0};
+  const uint32_t first = static_cast<uint8_t>(p[1]) - uint32_t{'1'};  // Not a zero.
+  if (first > 8) return {0, 0};
+  const uint32_t second = static_cast<uint8_t>(p[2]) - uint32_t{'0'};
+  if (second > 9) return {0, 0};
+  const uint32_t two = first * 10 + second + 10;
+  if (IsCrlf(p + 3)) return {two, 5};
+  const uint32_t third = static_cast<uint8_t>(p[3]) - uint32_t{'0'};
+  if (third > 9 || !IsCrlf(p + 4)) return {0, 0};
+  return {two * 10 + third, 6};
 }
 
 // The same for four to seven digits: everything up to ten megabytes. Requires:
 // kMediumLengthBytesMax readable bytes at `p`.
-inline constexpr size_t kMediumLengthBytesMax = 9;
-ShortLength ReadMediumLength(const char* p);
+inline constexpr size_t kMediumLengthBytesMax = 10;
+ShortLength ReadMediumLength(const char* p, char type);
 
 }  // namespace rcproxy::resp

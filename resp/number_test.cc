@@ -41,27 +41,42 @@ TEST(NumberTest, DecimalLengthCountsDigits) {
 
 TEST(NumberTest, ShortLengthReadsUpToThreeDigits) {
   for (uint32_t n = 0; n <= kShortLengthMax; ++n) {
-    const std::string text = std::to_string(n) + "\r\n??";
-    const ShortLength length = ReadShortLength(text.data());
+    const std::string text = "$" + std::to_string(n) + "\r\n";
+    const ShortLength length = ReadShortLength((text + "??").data(), '$');
     EXPECT_EQ(length.value, n);
-    EXPECT_EQ(length.bytes, static_cast<uint32_t>(text.size() - 2));
+    EXPECT_EQ(length.bytes, static_cast<uint32_t>(text.size()));
+    EXPECT_EQ(ReadShortLength((text + "??").data(), '*').bytes, 0u);
   }
-  for (std::string_view text : {"1000\r\n", "01\r\n?", "001\r\n", "-1\r\n?", "\r\n???", "1\n???",
-                                "1\rX??", "12\rX?", "123\rX", "1x\r\n?", "12x\r\n", "+1\r\n?"}) {
-    EXPECT_EQ(ReadShortLength(text.data()).bytes, 0u) << text;
+  for (std::string_view text :
+       {"$1000\r\n", "$01\r\n?", "$001\r\n", "$-1\r\n?", "$\r\n???", "$1\n???", "$1\rX??",
+        "$12\rX?", "$123\rX", "$1x\r\n?", "$12x\r\n", "$+1\r\n?", "$:\r\n??", "$/\r\n??"}) {
+    EXPECT_EQ(ReadShortLength(text.data(), '$').bytes, 0u) << text;
+  }
+}
+
+// Four bytes are compared as one: no other byte may pass in any of the places.
+TEST(NumberTest, OneDigitAcceptsNothingElse) {
+  for (int place = 0; place < 4; ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text = "$7\r\n";
+      text[place] = static_cast<char>(byte);
+      const bool good = place == 1 ? byte >= '0' && byte <= '9' : text == "$7\r\n";
+      EXPECT_EQ(ReadOneDigit(text.data(), '$') <= 9, good) << place << " " << byte;
+    }
   }
 }
 
 TEST(NumberTest, MediumLengthReadsFourToSevenDigits) {
   for (uint32_t n : {1000u, 9999u, 10000u, 65536u, 999999u, 1000000u, 9999999u}) {
-    const std::string text = std::to_string(n) + "\r\n";
-    const ShortLength length = ReadMediumLength((text + "?????").data());
+    const std::string text = "$" + std::to_string(n) + "\r\n";
+    const ShortLength length = ReadMediumLength((text + "?????").data(), '$');
     EXPECT_EQ(length.value, n);
     EXPECT_EQ(length.bytes, static_cast<uint32_t>(text.size()));
   }
-  for (std::string_view text : {"999\r\n????", "10000000\r\n", "0999\r\n???", "-1000\r\n??",
-                                "1000\n????", "1000\r?????", "1000x\r\n??", "1000000\r?"}) {
-    EXPECT_EQ(ReadMediumLength(text.data()).bytes, 0u) << text;
+  for (std::string_view text :
+       {"$999\r\n????", "$10000000\r\n", "$0999\r\n???", "$-1000\r\n??", "$1000\n????",
+        "$1000\r?????", "$1000x\r\n??", "$1000000\r?", "*1000\r\n???"}) {
+    EXPECT_EQ(ReadMediumLength(text.data(), '$').bytes, 0u) << text;
   }
 }
 

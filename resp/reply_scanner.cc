@@ -13,8 +13,8 @@ using Status = ReplyScanner::Status;
 // The size of a string below 1000 bytes, or of a null, that lies at `p` as a whole.
 inline size_t ShortString(const char* p, size_t left) {
   if (left >= 6) {
-    const ShortLength length = ReadShortLength(p + 1);
-    const size_t size = size_t{length.bytes} + length.value + 3;
+    const ShortLength length = ReadShortLength(p, '$');
+    const size_t size = size_t{length.bytes} + length.value + 2;
     if (length.bytes != 0) return left >= size && IsCrlf(p + size - 2) ? size : 0;
   }
   return left >= 5 && std::memcmp(p + 1, "-1\r\n", 4) == 0 ? 5 : 0;
@@ -22,10 +22,8 @@ inline size_t ShortString(const char* p, size_t left) {
 
 // The same for an integer that is small and not negative.
 inline size_t ShortInteger(const char* p, size_t left) {
-  if (static_cast<uint8_t>(p[1]) - uint32_t{'0'} <= 9 && IsCrlf(p + 2)) return 4;
-  if (left < 6) return 0;
-  const ShortLength number = ReadShortLength(p + 1);
-  return number.bytes != 0 ? size_t{number.bytes} + 1 : 0;
+  if (ReadOneDigit(p, ':') <= 9) return 4;
+  return left >= 6 ? ReadShortLength(p, ':').bytes : 0;
 }
 
 // The size of an element of the most common kinds, these two and "+OK", when it lies at `p` as a
@@ -42,9 +40,9 @@ inline size_t ShortElement(const char* p, const char* end) {
 // The same for a string between 1000 bytes and ten megabytes.
 size_t MediumString(const char* p, const char* end) {
   const size_t left = static_cast<size_t>(end - p);
-  if (left <= kMediumLengthBytesMax || *p != '$') return 0;
-  const ShortLength length = ReadMediumLength(p + 1);
-  const size_t size = size_t{length.bytes} + length.value + 3;
+  if (left < kMediumLengthBytesMax) return 0;
+  const ShortLength length = ReadMediumLength(p, '$');
+  const size_t size = size_t{length.bytes} + length.value + 2;
   return length.bytes != 0 && left >= size && IsCrlf(p + size - 2) ? size : 0;
 }
 

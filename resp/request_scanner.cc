@@ -25,46 +25,43 @@ constexpr size_t kRewrittenBytesKept = 4 * 1024;
 
 // How far whole arguments have been taken.
 struct Cursor {
-  const char* p;  // The first byte not taken.
-  ArgSpan* next;  // Where the next span goes.
+  size_t position;  // The first byte not taken.
+  ArgSpan* next;    // Where the next span goes.
 };
 
 // What lies behind command_bytes_max is not the command's.
-inline const char* UsableEnd(std::string_view input, const RequestLimits& limits) {
-  return input.data() + std::min<size_t>(input.size(), limits.command_bytes_max);
+inline std::string_view Usable(std::string_view input, const RequestLimits& limits) {
+  return {input.data(), std::min<size_t>(input.size(), limits.command_bytes_max)};
 }
 
-// Takes one argument of `length` at `at` and returns true, when it is complete and its line end
+// Takes the argument of `length` at `at` and returns true, when it is complete and its line end
 // proper.
-inline bool TakePayloadAt(const char* base, const char* end, ShortLength length, Cursor* at) {
-  const char* const payload = at->p + 1 + length.bytes;
-  if (static_cast<size_t>(end - payload) < size_t{length.value} + 2) return false;
-  const char* const payload_end = payload + length.value;
-  if (!IsCrlf(payload_end)) return false;
-  *at->next++ = {static_cast<uint32_t>(payload - base), length.value};
-  at->p = payload_end + 2;
+inline bool TakePayloadAt(std::string_view input, ShortLength length, Cursor* at) {
+  const size_t payload = at->position + length.bytes;
+  const size_t end = payload + length.value + 2;
+  if (end > input.size() || !IsCrlf(input.data() + end - 2)) return false;
+  *at->next++ = {static_cast<uint32_t>(payload), length.value};
+  at->position = end;
   return true;
 }
 
 // Takes the arguments that are complete, below 1000 bytes and have proper line ends, as long as
 // there is room before `last`. Stops at the first one that is anything else. This is the loop that
 // the scanner's speed depends on: it calls nothing.
-inline Cursor TakeShort(Cursor at, const ArgSpan* last, const char* base, const char* end) {
-  while (at.next != last) {
-    if (static_cast<size_t>(end - at.p) < kArgumentBytesMin || *at.p != '$') break;
-    const ShortLength length = ReadShortLength(at.p + 1);
-    if (length.bytes == 0 || !TakePayloadAt(base, end, length, &at)) break;
+inline Cursor TakeShort(Cursor at, const ArgSpan* last, std::string_view input) {
+  while (at.next != last && at.position + kArgumentBytesMin <= input.size()) {
+    const ShortLength length = ReadShortLength(input.data() + at.position, '$');
+    if (length.bytes == 0 || !TakePayloadAt(input, length, &at)) break;
   }
   return at;
 }
 
 // Takes one argument between 1000 bytes and ten megabytes under the same conditions.
 bool TakeMedium(std::string_view input, const RequestLimits& limits, Cursor* at) {
-  const char* const end = UsableEnd(input, limits);
-  if (static_cast<size_t>(end - at->p) <= kMediumLengthBytesMax || *at->p != '$') return false;
-  const ShortLength length = ReadMediumLength(at->p + 1);
+  if (input.size() - at->position < kMediumLengthBytesMax) return false;
+  const ShortLength length = ReadMediumLength(input.data() + at->position, '$');
   if (length.bytes == 0 || length.value > limits.bulk_bytes_max) return false;
-  return TakePayloadAt(input.data(), end, length, at);
+  return TakePayloadAt(input, length, at);
 }
 
 bool EqualsIgnoreCase(std::string_view text, std::string_view lower) {
@@ -120,28 +117,27 @@ void RequestScanner::ResetAll() {
 // The whole command in one go, when it is complete and ordinary; otherwise as far as that goes, and
 // Resume does the rest.
 ScanStatus RequestScanner::Scan(std::string_view input, const RequestLimits& limits) {
-  if (state_ != State::kStart || input.size() < kCommandBytesMin || input[0] != '*' ||
-      limits.bulk_bytes_max < kShortLengthMax) {
+  if (state_ != State::kStart || input.size() < kCommandBytesMin ||
+      input.size() > limits.command_bytes_max || limits.bulk_bytes_max < kShortLengthMax) {
     return Resume(input, limits);
   }
-  const char* const base = input.data();
-  const ShortLength count = ReadShortLength(base + 1);
-  // A count of zero is none of our business here: one less is a very large number.
-  if (count.bytes == 0 || count.value - 1 >= std::min<size_t>(limits.args_max, args_.size())) {
+  const ShortLength count = ReadShortLength(input.data(), '*');
+  if (count.value == 0 || count.value > limits.args_max || count.value > args_.size()) {
     return Resume(input, limits);
   }
-  const ArgSpan* const last = args_.data() + count.value;
-  const Cursor begin = {base + 1 + count.bytes, args_.data()};
-  const Cursor reached = TakeShort(begin, last, base, UsableEnd(input, limits));
-  args_count_ = static_cast<uint32_t>(reached.next - begin.next);
+  args_count_ = count.value;
+  const Cursor begin = {count.bytes, args_.data()};
+  const ArgSpan* const last = begin.next + count.value;
+  const Cursor reached = TakeShort(begin, last, input);
   if (reached.next == last) {
-    data_ = base;
-    consumed_ = static_cast<size_t>(reached.p - base);
+    data_ = input.data();
+    consumed_ = reached.position;
     return ScanStatus::kCommand;
   }
   state_ = State::kBulkHeader;
-  args_expected_ = count.value;
-  position_ = static_cast<uint32_t>(reached.p - base);
+  args_expected_ = args_count_;
+  args_count_ = static_cast<uint32_t>(reached.next - args_.data());
+  position_ = static_cast<uint32_t>(reached.position);
   return Resume(input, limits);
 }
 
@@ -174,15 +170,15 @@ ScanStatus RequestScanner::ScanArguments(std::string_view input, const RequestLi
 void RequestScanner::TakeWholeArguments(std::string_view input, const RequestLimits& limits) {
   // A header line already begun is looked at by ReadBulkHeader, which knows how far it has got.
   if (limits.bulk_bytes_max < kShortLengthMax || line_searched_ != 0) return;
-  const char* const end = UsableEnd(input, limits);
-  if (position_ >= static_cast<size_t>(end - input.data())) return;
+  const std::string_view usable = Usable(input, limits);
+  if (position_ >= usable.size()) return;
   const ArgSpan* const last = args_.data() + std::min<size_t>(args_expected_, args_.size());
-  Cursor at = {input.data() + position_, args_.data() + args_count_};
+  Cursor at = {position_, args_.data() + args_count_};
   do {
-    at = TakeShort(at, last, input.data(), end);
-  } while (at.next != last && TakeMedium(input, limits, &at));
+    at = TakeShort(at, last, usable);
+  } while (at.next != last && TakeMedium(usable, limits, &at));
   args_count_ = static_cast<uint32_t>(at.next - args_.data());
-  position_ = static_cast<uint32_t>(at.p - input.data());
+  position_ = static_cast<uint32_t>(at.position);
 }
 
 // Finds the CR that ends the line at position_; like the server, takes whatever follows it for the
