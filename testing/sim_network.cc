@@ -161,6 +161,11 @@ void SimNetwork::ListenEnds(const std::string& address, EndCallback on_connect) 
   listeners_[address] = std::move(on_connect);
 }
 
+void SimNetwork::SetAllLinks(const SimLink& link) {
+  default_link_ = link;
+  for (const auto& end : ends_) end->link() = link;
+}
+
 void SimNetwork::Connect(const std::string& address, ConnectCallback done) {
   schedule_.After(Latency(), [this, address, done = std::move(done)] {
     const auto mode = modes_.find(address);

@@ -159,6 +159,8 @@ class SimNetwork {
 
   // The behaviour of streams that are opened from now on.
   SimLink& default_link() { return default_link_; }
+  // The behaviour of all streams from now on.
+  void SetAllLinks(const SimLink& link);
   // Addresses are "host:port" with a numeric host, "[v6]:port".
   void Listen(const std::string& address, PeerCallback on_connect);
   void ListenEnds(const std::string& address, EndCallback on_connect);

@@ -1,0 +1,222 @@
+#include "testing/simulator.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "cluster/hash_slot.h"
+#include "testing/scenario_text.h"
+#include "testing/sim_text.h"
+
+namespace rcproxy::sim {
+namespace {
+
+constexpr int64_t kReadyTimeoutNs = 30 * kSecond;
+// The time limits that DrawOptions draws are far below it.
+constexpr int64_t kReplyTimeoutNs = 60 * kSecond;
+constexpr int64_t kHealNs = 5 * kSecond;
+
+}  // namespace
+
+Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
+    : duration_ns_(duration_ns), world_(seed, std::move(factory)), random_(seed ^ 0x5eed) {}
+
+SimulatorResult Simulator::Run() {
+  DrawSetting();
+  BuildCluster();
+  SimulatorResult result;
+  result.setting = setting_;
+  using Phase = std::string (Simulator::*)();
+  const Phase phases[] = {&Simulator::Chaos, &Simulator::AwaitReplies, &Simulator::Probe,
+                          &Simulator::CheckCluster, &Simulator::End};
+  if (!world_.StartSubject()) {
+    result.problem = "the settings were not understood";
+  } else if (!world_.RunUntil([this] { return world_.subject().IsReady(); }, kReadyTimeoutNs)) {
+    result.problem = "not ready in time";
+  } else {
+    MakeClients();
+    for (Phase phase : phases) {
+      if (result.problem.empty()) result.problem = (this->*phase)();
+    }
+  }
+  if (chaos_ != nullptr) {
+    result.history = chaos_->history();
+    result.faults = chaos_->faults();
+  }
+  for (const auto& client : clients_) {
+    result.commands += client->commands();
+    result.errors += client->errors();
+  }
+  return result;
+}
+
+void Simulator::DrawSetting() {
+  client_count_ = static_cast<int>(random_.Between(1, 12));
+  habits_.pipeline_max = random_.OneIn(3) ? 200 : 20;
+  habits_.leave_one_in = random_.OneIn(2) ? 50 : 0;
+  habits_.stop_reading_one_in = random_.OneIn(3) ? 20 : 0;
+  strict_ = !random_.OneIn(4);
+  habits_.tagged = !strict_ && random_.OneIn(2);
+  plan_.refusing_nodes = !strict_;
+  plan_.failovers = !random_.OneIn(3);
+  plan_.migrations = !random_.OneIn(3);
+  plan_.broken_nodes = !random_.OneIn(3);
+  setting_ = Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ",
+                    strict_, ", failovers ", plan_.failovers, ", migrations ", plan_.migrations,
+                    ", broken nodes ", plan_.broken_nodes, ", tagged ", habits_.tagged);
+  DrawFaults();
+  DrawOptions();
+}
+
+void Simulator::DrawFaults() {
+  SimLink& link = world_.network().default_link();
+  link.cut_one_in = random_.Below(4);
+  link.short_send_one_in = random_.Below(4);
+  link.stall_one_in = random_.OneIn(2) ? 100 : 0;
+  link_resets_ = random_.OneIn(3);
+  link.reset_one_in = link_resets_ ? 3000 : 0;
+  if (random_.OneIn(4)) link.window_bytes = 4096;
+  SimIoOptions& io = world_.io_options();
+  if (random_.OneIn(3)) {
+    io.receive_chunk_bytes = 512;
+    io.receive_limit_bytes = 4096 * 1024;
+  }
+  io.open_failure_one_in = random_.OneIn(4) ? 10 : 0;
+  if (plan_.broken_nodes && random_.OneIn(2)) world_.cluster().set_lost_reply_one_in(500);
+  if (random_.OneIn(2)) world_.cluster().set_gossip_max_ns(200 * kMillisecond);
+  setting_ +=
+      Concat(", cut ", link.cut_one_in, ", short ", link.short_send_one_in, ", resets ",
+             link.reset_one_in, ", window ", link.window_bytes, ", chunk ", io.receive_chunk_bytes);
+}
+
+void Simulator::Option(const std::string& name, const std::vector<int>& values) {
+  const std::string value = std::to_string(values[random_.Below(values.size())]);
+  world_.subject_options().settings[name] = value;
+  setting_ += Concat(", ", name, " ", value);
+}
+
+void Simulator::DrawOptions() {
+  Option("request_timeout_ms", {200, 1000, 5000});
+  Option("connect_timeout_ms", {50, 1000});
+  Option("retry_delay_ms", {1, 20});
+  Option("refresh_min_interval_ms", {10, 100});
+  Option("client_pipeline_max", {2, 16, 1024});
+  Option("client_output_soft_bytes", {4096, 1 << 20});
+  Option("stream_reply_bytes_min", {1024, 64 << 10});
+  Option("client_stall_timeout_ms", {100, 1000});
+}
+
+void Simulator::BuildCluster() {
+  FakeCluster& cluster = world_.cluster();
+  const int shards = static_cast<int>(random_.Between(2, 4));
+  const int replicas = static_cast<int>(random_.Between(0, 2));
+  for (int shard = 0; shard < shards; ++shard) {
+    FakeNode& primary = cluster.AddPrimary(Concat("P", shard));
+    cluster.AssignSlots(cluster::kSlotCount * shard / shards,
+                        cluster::kSlotCount * (shard + 1) / shards - 1, primary);
+    for (int i = 0; i < replicas; ++i) cluster.AddReplica(Concat("R", shard, ".", i), primary);
+  }
+}
+
+void Simulator::MakeClients() {
+  std::vector<uint16_t> slots;
+  for (int i = 0; i < client_count_; ++i) {
+    clients_.push_back(std::make_unique<SimulatorClient>(i, habits_, strict_, world_));
+    for (const std::string& key : clients_.back()->AllKeys()) {
+      slots.push_back(cluster::HashSlot(key));
+    }
+  }
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  chaos_ = std::make_unique<SimulatorChaos>(plan_, std::move(slots), world_);
+}
+
+void Simulator::RunUntilNextAction(int64_t end_ns) {
+  int64_t next_ns = std::min(end_ns, chaos_->next_ns());
+  for (const auto& client : clients_) next_ns = std::min(next_ns, client->next_ns());
+  world_.RunFor(std::max<int64_t>(1, next_ns - world_.now_ns()));
+}
+
+std::string Simulator::Chaos() {
+  const int64_t end_ns = world_.now_ns() + duration_ns_;
+  while (world_.now_ns() < end_ns) {
+    RunUntilNextAction(end_ns);
+    chaos_->Step();
+    for (const auto& client : clients_) {
+      std::string problem = client->Step();
+      if (!problem.empty()) return problem;
+    }
+  }
+  chaos_->Heal();
+  for (const auto& client : clients_) client->CalmDown();
+  return "";
+}
+
+std::string Simulator::AwaitReplies() {
+  std::string problem;
+  auto all_answered = [&] {
+    for (const auto& client : clients_) {
+      if (problem.empty()) problem = client->CheckReplies();
+      if (!client->answered() && problem.empty()) return false;
+    }
+    return true;
+  };
+  if (!world_.RunUntil(all_answered, kReplyTimeoutNs)) return "a reply has not come";
+  if (!problem.empty()) return problem;
+  uint64_t closed = 0, allowed = 0;
+  for (const auto& client : clients_) closed += client->closed_by_subject();
+  for (const char* name :
+       {"clients_closed_output_limit", "clients_closed_memory", "clients_closed_partial_reply"}) {
+    allowed += world_.subject().Counter(name).value_or(0);
+  }
+  if (closed > allowed && !link_resets_) return "a client was closed without a reason";
+  return "";
+}
+
+std::string Simulator::Probe() {
+  world_.RunFor(kHealNs);
+  for (const auto& client : clients_) client->SendProbe();
+  return AwaitReplies();
+}
+
+std::string Simulator::CheckCluster() {
+  for (const auto& client : clients_) {
+    for (const std::string& key : client->model().Keys()) {
+      const auto value = world_.cluster().OwnerOf(key).store().Get(key);
+      const std::string problem = client->model().CheckStored(key, value);
+      if (!problem.empty()) return Concat("in the cluster, key ", key, ": ", problem);
+    }
+  }
+  return CheckExecutions();
+}
+
+std::string Simulator::CheckExecutions() {
+  std::map<std::pair<std::string, std::string>, int> executions;
+  for (const ExecutedCommand& command : world_.cluster().log()) {
+    const FakeArgs& args = command.args;
+    const std::string name = UpperCase(args[0]);
+    if (name != "SET" && name != "MSET" && name != "APPEND") continue;
+    for (size_t i = 1; i + 1 < args.size(); i += 2) {
+      if (++executions[{args[i], args[i + 1]}] > 1) {
+        return Concat("executed twice: ", Printable(EncodeCommand(args)));
+      }
+      for (const auto& client : clients_) {
+        if (client->Owns(args[i]) && client->model().MustNotBeExecuted(args[i], args[i + 1])) {
+          return Concat("refused, but executed: ", Printable(EncodeCommand(args)));
+        }
+      }
+    }
+  }
+  return "";
+}
+
+std::string Simulator::End() {
+  for (const auto& client : clients_) client->Leave();
+  world_.RunFor(kSecond);
+  std::string leaks = world_.subject().Leaks();
+  if (!leaks.empty()) return Concat("kept after the last client:", leaks);
+  leaks = world_.StopSubject();
+  return leaks.empty() ? "" : Concat("left at the end: ", leaks);
+}
+
+}  // namespace rcproxy::sim

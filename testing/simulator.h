@@ -1,0 +1,67 @@
+// Random clients, random faults, one seed: runs the system under test in a simulated cluster and
+// checks what must always hold:
+//
+//   1. every request gets exactly one reply, in order, and never another client's;
+//   2. no write is executed twice, and none that was refused is executed at all;
+//   3. reads and writes of one client on one key keep their order;
+//   4. once the cluster is well again, so is the service;
+//   5. at the end nothing is kept: connections, requests, buffers, descriptors.
+//
+// Owner: the test or the command line tool. Thread: one. The same seed gives the same run.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "testing/sim_world.h"
+#include "testing/simulator_chaos.h"
+#include "testing/simulator_client.h"
+
+namespace rcproxy::sim {
+
+struct SimulatorResult {
+  std::string problem;  // "" when all rules held.
+  std::string setting;  // What the seed has drawn.
+  std::string history;  // The faults.
+  uint64_t commands = 0;
+  uint64_t errors = 0;
+  uint64_t faults = 0;
+};
+
+class Simulator {
+ public:
+  Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory);
+  SimulatorResult Run();
+
+ private:
+  void DrawSetting();
+  void DrawFaults();
+  void DrawOptions();
+  void Option(const std::string& name, const std::vector<int>& values);
+  void BuildCluster();
+  void MakeClients();
+  std::string Chaos();
+  std::string AwaitReplies();
+  std::string Probe();
+  std::string CheckCluster();
+  std::string CheckExecutions();
+  std::string End();
+  // Runs until `end_ns` or everybody's next action, whichever comes first.
+  void RunUntilNextAction(int64_t end_ns);
+
+  const int64_t duration_ns_;
+  SimWorld world_;
+  SimRandom random_;
+  ClientHabits habits_;
+  ChaosPlan plan_;
+  bool strict_ = true;
+  bool link_resets_ = false;
+  int client_count_ = 0;
+  std::vector<std::unique_ptr<SimulatorClient>> clients_;
+  std::unique_ptr<SimulatorChaos> chaos_;
+  std::string setting_;
+};
+
+}  // namespace rcproxy::sim

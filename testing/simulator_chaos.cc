@@ -1,0 +1,177 @@
+#include "testing/simulator_chaos.h"
+
+#include <utility>
+
+#include "cluster/hash_slot.h"
+#include "testing/sim_text.h"
+
+namespace rcproxy::sim {
+
+SimulatorChaos::SimulatorChaos(const ChaosPlan& plan, std::vector<uint16_t> slots, SimWorld& world)
+    : plan_(plan),
+      slots_(std::move(slots)),
+      world_(world),
+      random_(world.schedule().random().Next()),
+      next_ns_(world.now_ns() + random_.Between(1, plan.pause_max_ns)) {}
+
+void SimulatorChaos::Note(const std::string& what) {
+  ++faults_;
+  history_ += Concat("  ", world_.now_ns() / kMicrosecond, " us: ", what, "\n");
+}
+
+void SimulatorChaos::Step() {
+  if (world_.now_ns() < next_ns_) return;
+  next_ns_ = world_.now_ns() + random_.Between(1, plan_.pause_max_ns);
+  switch (random_.Below(8)) {
+    case 0:
+      return plan_.failovers ? StopNode() : void();
+    case 1:
+      return plan_.failovers ? Failover() : void();
+    case 2:
+    case 3:
+    case 4:
+      return plan_.migrations ? StartMigration() : void();
+    case 5:
+      return plan_.broken_nodes ? BreakNode() : void();
+    case 6:
+      return plan_.broken_nodes ? PauseForAWhile() : void();
+    default:
+      return plan_.refusing_nodes ? RefuseForAWhile() : void();
+  }
+}
+
+FakeNode& SimulatorChaos::AnyNode() {
+  const std::vector<FakeNode*> nodes = world_.cluster().nodes();
+  return *nodes[random_.Below(nodes.size())];
+}
+
+FakeNode* SimulatorChaos::AnyPrimary() {
+  FakeNode& node = world_.cluster().primary(random_.Below(world_.cluster().shards()));
+  return node.member().alive ? &node : nullptr;
+}
+
+void SimulatorChaos::Later(int64_t max_ns, std::function<void()> action) {
+  world_.schedule().After(random_.Between(1, max_ns), [this, action = std::move(action)] {
+    if (!healed_) action();
+  });
+}
+
+void SimulatorChaos::StopNode() {
+  FakeNode& node = AnyNode();
+  if (!node.member().alive) return;
+  const bool vanishes = random_.OneIn(3);
+  Note(Concat(vanishes ? "vanish " : "kill ", node.name()));
+  vanishes ? node.Vanish() : node.Kill();
+  Later(300 * kMillisecond, [this, &node] {
+    FakeCluster& cluster = world_.cluster();
+    const int shard = node.member().shard;
+    const std::vector<FakeNode*> replicas = cluster.LiveReplicas(shard);
+    if (&cluster.primary(shard) != &node || replicas.empty() || cluster.ShardInMigration(shard)) {
+      return;
+    }
+    Note(Concat("take over from ", node.name(), ": ", replicas[0]->name()));
+    cluster.Failover(*replicas[0]);
+  });
+  Later(800 * kMillisecond, [this, &node] {
+    if (node.member().alive) return;
+    Note(Concat("restart ", node.name()));
+    world_.cluster().Restart(node);
+  });
+}
+
+void SimulatorChaos::Failover() {
+  FakeCluster& cluster = world_.cluster();
+  const int shard = static_cast<int>(random_.Below(cluster.shards()));
+  const std::vector<FakeNode*> replicas = cluster.LiveReplicas(shard);
+  if (replicas.empty() || cluster.ShardInMigration(shard)) return;
+  Note(Concat("failover to ", replicas[0]->name()));
+  cluster.Failover(*replicas[0]);
+}
+
+void SimulatorChaos::StartMigration() {
+  FakeCluster& cluster = world_.cluster();
+  const uint16_t slot = slots_[random_.Below(slots_.size())];
+  FakeNode* to = AnyPrimary();
+  const int from = cluster.ShardOfSlot(slot);
+  if (to == nullptr || cluster.InMigration(slot) || to->member().shard == from ||
+      !cluster.primary(from).member().alive) {
+    return;
+  }
+  Note(Concat("migrate ", slot, " to ", to->name()));
+  cluster.StartMigration(slot, *to);
+  GoOnWithMigration(slot);
+}
+
+void SimulatorChaos::GoOnWithMigration(uint16_t slot) {
+  Later(10 * kMillisecond, [this, slot] {
+    FakeCluster& cluster = world_.cluster();
+    if (!cluster.InMigration(slot)) return;
+    FakeNode& from = cluster.primary(cluster.ShardOfSlot(slot));
+    for (const auto& [key, value] : from.store().values()) {
+      if (cluster::HashSlot(key) != slot) continue;
+      cluster.MoveKey(std::string(key));
+      return GoOnWithMigration(slot);
+    }
+    if (random_.OneIn(2)) return GoOnWithMigration(slot);
+    Note(Concat("migrated ", slot));
+    cluster.FinishMigration(slot);
+  });
+}
+
+void SimulatorChaos::BreakNode() {
+  FakeNode& node = AnyNode();
+  switch (random_.Below(3)) {
+    case 0:
+      Note(Concat("reset the connections of ", node.name()));
+      return node.ResetConnections();
+    case 1:
+      Note(Concat("lose the next reply of ", node.name()));
+      return node.LoseNextReply();
+    default:
+      Note(Concat("garbage from ", node.name()));
+      node.SetGarbage(true);
+      return Later(kMillisecond, [&node] { node.SetGarbage(false); });
+  }
+}
+
+void SimulatorChaos::PauseForAWhile() {
+  FakeNode& node = AnyNode();
+  Note(Concat("pause ", node.name()));
+  node.SetPaused(true);
+  Later(600 * kMillisecond, [this, &node] {
+    Note(Concat("resume ", node.name()));
+    node.SetPaused(false);
+  });
+}
+
+void SimulatorChaos::RefuseForAWhile() {
+  FakeNode& node = AnyNode();
+  const bool loading = random_.OneIn(2);
+  Note(Concat(loading ? "loading " : "cluster down ", node.name()));
+  loading ? node.SetLoading(true) : node.SetClusterDown(true);
+  Later(200 * kMillisecond, [&node] {
+    node.SetLoading(false);
+    node.SetClusterDown(false);
+  });
+}
+
+void SimulatorChaos::Heal() {
+  healed_ = true;
+  FakeCluster& cluster = world_.cluster();
+  for (FakeNode* node : cluster.nodes()) {
+    if (!node->member().alive) cluster.Restart(*node);
+    node->SetGarbage(false);
+    node->SetLoading(false);
+    node->SetClusterDown(false);
+    node->SetPaused(false);
+  }
+  for (uint16_t slot : slots_) {
+    if (cluster.InMigration(slot)) cluster.FinishMigration(slot);
+  }
+  cluster.SettleGossip();
+  SimLink healthy;
+  world_.network().SetAllLinks(healthy);
+  cluster.set_lost_reply_one_in(0);
+}
+
+}  // namespace rcproxy::sim

@@ -1,0 +1,182 @@
+#include "testing/simulator_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "testing/scenario_text.h"
+#include "testing/sim_text.h"
+
+namespace rcproxy::sim {
+namespace {
+
+constexpr int kKeysOfOneCommandMax = 6;
+
+}  // namespace
+
+SimulatorClient::SimulatorClient(int number, const ClientHabits& habits, bool strict,
+                                 SimWorld& world)
+    : number_(number),
+      habits_(habits),
+      world_(world),
+      random_(world.schedule().random().Next()),
+      model_(number, strict) {
+  next_ns_ = world.now_ns() + random_.Between(0, habits_.pause_max_ns);
+}
+
+void SimulatorClient::Connect() { peer_ = world_.NewClient(); }
+
+std::string SimulatorClient::Step() {
+  const std::string problem = CheckReplies();
+  if (!problem.empty() || world_.now_ns() < next_ns_) return problem;
+  next_ns_ = world_.now_ns() + random_.Between(1, habits_.pause_max_ns);
+  if (peer_ == nullptr) Connect();
+  if (random_.OneIn(habits_.leave_one_in)) {
+    Leave();
+  } else if (random_.OneIn(habits_.stop_reading_one_in)) {
+    peer_->SetReading(false);
+  } else {
+    peer_->SetReading(true);
+    SendPipeline();
+  }
+  return "";
+}
+
+void SimulatorClient::Leave() {
+  if (peer_ == nullptr) return;
+  random_.OneIn(2) ? peer_->Close() : peer_->Reset();
+  peer_ = nullptr;
+  for (const SimulatedRequest& request : requests_) model_.Lose(request);
+  requests_.clear();
+}
+
+void SimulatorClient::CalmDown() {
+  next_ns_ = SimSchedule::kNever;
+  if (peer_ != nullptr) peer_->SetReading(true);
+}
+
+std::string SimulatorClient::CheckReplies() {
+  if (peer_ == nullptr) return "";
+  std::string received = peer_->Take();
+  std::string_view rest = received;
+  while (!rest.empty()) {
+    const int64_t size = ReplySize(rest);
+    if (size == 0) break;
+    const std::string problem =
+        size < 0 ? "received what is no reply" : CheckNext(rest.substr(0, size));
+    if (!problem.empty()) {
+      return Concat("client ", number_, ": ", problem,
+                    "\n  reply: ", Printable(size < 0 ? rest : rest.substr(0, size)));
+    }
+    rest.remove_prefix(size);
+  }
+  const bool in_reply = !rest.empty();
+  peer_->PutBack(rest);
+  if (!peer_->closed_by_peer()) return "";
+  if (in_reply && !peer_->reset_by_peer() && requests_.empty()) return "the end inside a reply";
+  ++closed_by_subject_;
+  Leave();
+  return "";
+}
+
+std::string SimulatorClient::CheckNext(std::string_view reply) {
+  if (requests_.empty()) return "a reply that nobody asked for";
+  const SimulatedRequest request = std::move(requests_.front());
+  requests_.pop_front();
+  std::string problem = model_.Check(request, reply);
+  if (ClassifyReply(reply) != Outcome::kDone) {
+    ++errors_;
+    if (must_succeed_ && problem.empty()) problem = "an error although the cluster is well";
+  }
+  if (problem.empty()) return "";
+  return Concat(problem, "\n  command: ", Printable(EncodeCommand(request.args)));
+}
+
+void SimulatorClient::SendPipeline() {
+  std::string bytes;
+  const int64_t size = random_.Between(1, habits_.pipeline_max);
+  for (int64_t i = 0; i < size; ++i) Send(RandomRequest(), &bytes);
+  peer_->Write(bytes);
+}
+
+void SimulatorClient::SendProbe() {
+  if (peer_ == nullptr) Connect();
+  must_succeed_ = true;
+  std::string bytes;
+  for (int i = 0; i < habits_.keys; ++i) {
+    Send(model_.Append(Key('a', i)), &bytes);
+    Send(model_.Get({Key('a', i), Key('s', i), Key('i', i)}), &bytes);
+    Send(model_.Increment(Key('i', i)), &bytes);
+    Send(model_.Set({Key('s', i)}, 10), &bytes);
+  }
+  peer_->Write(bytes);
+}
+
+void SimulatorClient::Send(SimulatedRequest request, std::string* bytes) {
+  *bytes += EncodeCommand(request.args);
+  requests_.push_back(std::move(request));
+  ++commands_;
+}
+
+std::string SimulatorClient::Key(char kind, uint64_t index) const {
+  // The first letter is the model's.
+  return habits_.tagged ? Concat(kind, "{", number_, "}", index)
+                        : Concat(kind, "(", number_, ")", index);
+}
+
+bool SimulatorClient::Owns(std::string_view key) const {
+  const std::string mine = Key('a', 0);
+  return key.substr(1, mine.size() - 2) == std::string_view(mine).substr(1, mine.size() - 2);
+}
+
+std::vector<std::string> SimulatorClient::AllKeys() const {
+  std::vector<std::string> keys;
+  for (int i = 0; i < habits_.keys; ++i) {
+    for (char kind : {'a', 's', 'i'}) keys.push_back(Key(kind, i));
+  }
+  return keys;
+}
+
+std::vector<std::string> SimulatorClient::RandomKeys(char kind, bool repeat) {
+  std::vector<std::string> keys;
+  for (int64_t i = random_.Between(1, kKeysOfOneCommandMax); i > 0; --i) {
+    std::string key = RandomKey(kind);
+    if (!repeat && std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+SimulatedRequest SimulatorClient::RandomRequest() {
+  const char kinds[] = {'a', 's', 'i'};
+  const char kind = kinds[random_.Below(3)];
+  switch (random_.Below(12)) {
+    case 0:
+    case 1:
+    case 2:
+      return model_.Append(RandomKey('a'));
+    case 3:
+    case 4: {
+      const size_t most = habits_.padding_max * (random_.OneIn(50) ? 100 : 1);
+      return model_.Set({RandomKey('s')}, random_.Below(most + 1));
+    }
+    case 5:
+      return model_.Set(RandomKeys('s', /*repeat=*/false), random_.Below(50));
+    case 6:
+      return model_.Delete(RandomKeys('s', /*repeat=*/false));
+    case 7:
+      return model_.Increment(RandomKey('i'));
+    case 8:
+    case 9:
+      return model_.Get({RandomKey(kind)});
+    case 10: {
+      std::vector<std::string> keys = RandomKeys(kind, /*repeat=*/true);
+      for (std::string& key : RandomKeys('a', true)) keys.push_back(std::move(key));
+      return random_.OneIn(4) ? model_.Count(random_.OneIn(2) ? "EXISTS" : "TOUCH", keys)
+                              : model_.Get(keys);
+    }
+    default:
+      return model_.Echo(random_.OneIn(2) ? "ECHO" : "PING");
+  }
+}
+
+}  // namespace rcproxy::sim

@@ -1,0 +1,43 @@
+// Runs simulations of the proxy, one seed after another, until one fails.
+//
+//   bazel run //testing:simulate -- --seed=17            # one seed
+//   bazel run //testing:simulate -- --seed=1 --runs=1000 # many
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "testing/sim_proxy.h"
+#include "testing/simulator.h"
+
+DEFINE_uint64(seed, 1, "The first seed");
+DEFINE_uint64(runs, 1, "How many seeds, one after another");
+DEFINE_int32(duration_ms, 2000, "Virtual milliseconds of faults in each run");
+DEFINE_bool(history, false, "Prints the faults of each run");
+
+int main(int argc, char** argv) {
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  google::InitGoogleLogging(argv[0]);
+  using rcproxy::sim::kMillisecond;
+  using rcproxy::sim::SimulatorResult;
+  for (uint64_t seed = FLAGS_seed; seed < FLAGS_seed + FLAGS_runs; ++seed) {
+    // Before the run, so that it is known also when the run dies.
+    std::fprintf(stderr, "seed %" PRIu64 "\r", seed);
+    rcproxy::sim::Simulator simulator(seed, FLAGS_duration_ms * kMillisecond,
+                                      rcproxy::sim::MakeProxy);
+    const SimulatorResult result = simulator.Run();
+    const bool failed = !result.problem.empty();
+    if (failed || FLAGS_history) std::printf("%s\n", result.history.c_str());
+    std::printf("seed %" PRIu64 ": %" PRIu64 " commands, %" PRIu64 " errors, %" PRIu64
+                " faults (%s)\n",
+                seed, result.commands, result.errors, result.faults, result.setting.c_str());
+    if (failed) {
+      std::printf("FAILED: %s\nrepeat: bazel run //testing:simulate -- --seed=%" PRIu64
+                  " --duration_ms=%d\n",
+                  result.problem.c_str(), seed, FLAGS_duration_ms);
+      return 1;
+    }
+  }
+  return 0;
+}

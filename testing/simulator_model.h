@@ -1,0 +1,107 @@
+// What the replies to one client may be, whatever faults there are.
+//
+// The keys of a model are written by its client alone, so their contents are known up to the writes
+// whose outcome is not: each write is pending, then done, refused, or unknown. The first letter of
+// a key says how it is used:
+//
+//   a  APPEND and GET: the value is the sequence of all tokens that were appended
+//   s  SET, MSET, DEL and GET: the value of the last write
+//   i  INCR
+//
+// Rules. A token is in a value at most once, and never when its write was refused. A read shows
+// every earlier write that was done, in order, and none that was issued later. Only unknown writes
+// may show, or not, and anywhere: a node may still execute what it had received. A write that
+// shows before it was answered must turn out to be unknown.
+//
+// Owner: SimulatorClient. Thread: one.
+// Invariant: replies are given in the order of the requests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rcproxy::sim {
+
+// How an error reply leaves the write.
+enum class Outcome : uint8_t {
+  kDone,        // No error.
+  kRefused,     // Certainly not executed.
+  kUnknown,     // Perhaps executed.
+  kUnexpected,  // A client must not see such a reply.
+};
+Outcome ClassifyReply(std::string_view reply);
+
+// The size of the complete RESP2 reply at the front of `bytes`; 0: not complete; -1: malformed.
+int64_t ReplySize(std::string_view bytes);
+// The elements of an array reply, each with its framing; empty when it is not one.
+std::vector<std::string_view> ReplyElements(std::string_view reply);
+
+// A command of a client, and where it stands in the histories of its keys.
+struct SimulatedRequest {
+  enum class Kind : uint8_t { kAppend, kSet, kDelete, kIncrement, kGet, kCount, kEcho };
+
+  Kind kind = Kind::kGet;
+  std::vector<std::string> args;
+  std::vector<std::string> keys;
+  std::vector<size_t> positions;  // Of its write, or of the read, in the history of each key.
+  bool multiple = false;          // The reply is one for several keys.
+};
+
+class SimulatorModel {
+ public:
+  // `strict`: no write may overtake an earlier command. Off when nodes answer commands of one
+  // pipeline differently on purpose (LOADING for the first, OK for the second).
+  SimulatorModel(int client, bool strict) : client_(client), strict_(strict) {}
+
+  // Each makes a request that is being issued now.
+  SimulatedRequest Append(const std::string& key);
+  SimulatedRequest Set(const std::vector<std::string>& keys, size_t padding);
+  SimulatedRequest Delete(const std::vector<std::string>& keys);
+  SimulatedRequest Increment(const std::string& key);
+  SimulatedRequest Get(const std::vector<std::string>& keys);
+  SimulatedRequest Count(const std::string& command, const std::vector<std::string>& keys);
+  SimulatedRequest Echo(const std::string& command);
+
+  // Returns "" or the rule that the reply breaks.
+  std::string Check(const SimulatedRequest& request, std::string_view reply);
+  // The reply will never come.
+  void Lose(const SimulatedRequest& request);
+  // When all requests are answered or lost: what the cluster holds.
+  std::string CheckStored(const std::string& key, const std::optional<std::string>& value);
+  std::vector<std::string> Keys() const;
+  // True for a value of a key that a write was refused for, or that was never written.
+  bool MustNotBeExecuted(const std::string& key, const std::string& value) const;
+
+ private:
+  enum class State : uint8_t { kPending, kDone, kRefused, kUnknown };
+  struct Write {
+    std::optional<std::string> value;  // Absent: DEL.
+    State state = State::kPending;
+    bool shown = false;  // Has been read before it was answered.
+  };
+  using History = std::vector<Write>;
+
+  size_t AddWrite(const std::string& key, std::optional<std::string> value);
+  std::string Settle(const SimulatedRequest& request, State state);
+  std::string CheckValue(const std::string& key, size_t position,
+                         const std::optional<std::string>& value);
+  std::string CheckTokens(const std::string& key, size_t position, std::string_view value);
+  std::string CheckLast(const std::string& key, size_t position,
+                        const std::optional<std::string>& value);
+  std::string CheckSum(const std::string& key, size_t position, int64_t value);
+  std::string CheckRead(const SimulatedRequest& request, std::string_view reply);
+  std::string CheckInteger(const SimulatedRequest& request, std::string_view reply);
+  bool MayShow(Write& write, bool later);
+
+  const int client_;
+  const bool strict_;
+  uint64_t next_token_ = 1;
+  std::map<std::string, History> histories_;
+};
+
+}  // namespace rcproxy::sim
