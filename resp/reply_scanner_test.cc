@@ -95,6 +95,7 @@ const std::string_view kMalformed[] = {
     "=-1\r\n",
     "!-1\r\n",
     "*-2\r\n",
+    "~-0\r\n",
     "*+1\r\n",
     "*4294967296\r\n",
     "*1\r\nx",

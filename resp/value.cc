@@ -73,8 +73,11 @@ bool ValueParser::ReadLength(int64_t* length) {
     *length = kStreamed;
     return true;
   }
-  const bool plus = !line.empty() && line[0] == '+';  // Allowed in integers only.
-  if (plus || !ParseInteger(line, length) || *length < -1) return Fail("invalid length");
+  // Signs are for integers; the only length that has one is the "-1" of a null.
+  const char sign = line.empty() ? '\0' : line[0];
+  if (sign == '+' || !ParseInteger(line, length) || (sign == '-' && *length != -1)) {
+    return Fail("invalid length");
+  }
   return true;
 }
 
