@@ -11,6 +11,9 @@
 // completion queue; kernels before 6.0, which know only single receives) the ring arms it again and
 // the caller sees one unbroken stream of events.
 //
+// ring.cc starts and cancels operations, ring_poll.cc is the turn, ring_zero_copy.cc the sends
+// without a copy.
+//
 // Owner: Worker. Thread: the one that called Create(), for everything but Wake().
 // Invariants: 1. operations_in_flight() is the number of completions whose last event has not been
 // delivered; 0 at destruction; 2. at most one receive or accept per descriptor; 3. a record is
@@ -95,7 +98,6 @@ class Ring final : public Io {
   void CheckInvariants() const;
 
  private:
-  friend class RingTestPeer;
   struct ParkedTag {};
   struct Operation;
 
@@ -126,6 +128,7 @@ class Ring final : public Io {
                     Completion* completion);
   void SendCopied(Operation* operation);
   void NoteZeroCopy(bool copied, int error);
+  static void AbortConnection(int fd);
 
   const Features features_;
   const int wake_fd_;

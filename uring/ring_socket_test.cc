@@ -228,7 +228,7 @@ TEST_P(RingSocketTest, RandomTrafficPausesAndCloses) {
         .provided_buffers = 4,
         .receive_limit_bytes = 512 << 10});
   std::vector<Client> clients;
-  for (int step = 0; step < 6000; ++step) {
+  for (int step = 0; step < 4000; ++step) {
     if (clients.size() < 20) clients.push_back(NewClient(random() % 2 == 0));
     Client& client = clients[random() % clients.size()];
     Act(random, client);
