@@ -271,14 +271,25 @@ def apply_files(data, commands):
             command.flags.add("Idempotent")
         for field, value in overridden.get(name, {}).items():
             apply_override(command, field, value)
-    for file, flag in (("notes.tsv", None), ("not_yet.tsv", "NotYet")):
-        for row in read_tsv(data / file):
-            if row["command"] not in commands:
-                raise DataError(f"{file}: unknown command {row['command']}")
-            commands[row["command"]].note = row["note"]
-            if flag:
-                commands[row["command"]].flags.add(flag)
+    for row in read_tsv(data / "notes.tsv"):
+        if row["command"] not in commands:
+            raise DataError(f"notes.tsv: unknown command {row['command']}")
+        commands[row["command"]].note = row["note"]
+    apply_not_yet(read_tsv(data / "not_yet.tsv"), commands)
     return overridden
+
+
+def apply_not_yet(rows, commands):
+    """Marks what has a route but is not served. The lines of routes come first in effect."""
+    for row in sorted(rows, key=lambda row: not row["command"].startswith("route:")):
+        kind, _, route = row["command"].rpartition(":")
+        named = [command for name, command in commands.items()
+                 if (command.route == route if kind else name == row["command"])]
+        if not named:
+            raise DataError(f"not_yet.tsv: {row['command']} names no command")
+        for command in named:
+            command.flags.add("NotYet")
+            command.note = row["note"]
 
 
 def add_containers(commands):
