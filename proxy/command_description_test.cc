@@ -1,1 +1,89 @@
+#include "proxy/command_description.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "cluster/command_table.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+const cluster::CommandSpec& Spec(std::string_view name) {
+  const cluster::CommandSpec* spec = FindByFullName(name);
+  EXPECT_NE(spec, nullptr) << name;
+  return *spec;
+}
+
+void ExpectKeys(std::string_view name, int first, int last, int step, bool incomplete) {
+  const LegacyKeys keys = LegacyKeysOf(Spec(name));
+  EXPECT_EQ(keys.first, first) << name;
+  EXPECT_EQ(keys.last, last) << name;
+  EXPECT_EQ(keys.step, step) << name;
+  EXPECT_EQ(keys.incomplete, incomplete) << name;
+}
+
+TEST(CommandDescriptionTest, FindsSubcommandsByFullName) {
+  EXPECT_EQ(Spec("GET").name, "get");
+  EXPECT_EQ(Spec("Client|NO-evict").name, "client|no-evict");
+  EXPECT_EQ(FindByFullName("nosuchcommand"), nullptr);
+  EXPECT_EQ(FindByFullName("client|nosuch"), nullptr);
+  EXPECT_EQ(FindByFullName("get|x"), nullptr);
+  EXPECT_EQ(FindByFullName(""), nullptr);
+  EXPECT_EQ(FindByFullName("|"), nullptr);
+  EXPECT_EQ(LastWord("client|list"), "list");
+  EXPECT_EQ(LastWord("get"), "get");
+}
+
+TEST(CommandDescriptionTest, LegacyKeysOfSimpleRanges) {
+  ExpectKeys("get", 1, 1, 1, false);
+  ExpectKeys("mset", 1, -1, 2, false);
+  ExpectKeys("del", 1, -1, 1, false);
+  ExpectKeys("blpop", 1, -2, 1, false);
+  ExpectKeys("object|encoding", 2, 2, 1, false);
+  ExpectKeys("ping", 0, 0, 0, false);
+}
+
+TEST(CommandDescriptionTest, LegacyKeysOfRangesInARow) {
+  ExpectKeys("rename", 1, 2, 1, false);
+  ExpectKeys("bitop", 2, -1, 1, false);
+}
+
+TEST(CommandDescriptionTest, KeysThatThreeNumbersCannotTell) {
+  ExpectKeys("eval", 0, 0, 0, true);
+  ExpectKeys("xread", 0, 0, 0, true);
+  ExpectKeys("zunionstore", 1, 1, 1, true);
+  ExpectKeys("sort", 1, 1, 1, true);
+}
+
+TEST(CommandDescriptionTest, FlagsHaveTheServersNames) {
+  EXPECT_THAT(FlagNamesOf(Spec("get")), ElementsAre("readonly"));
+  EXPECT_THAT(FlagNamesOf(Spec("set")), ElementsAre("write"));
+  EXPECT_THAT(FlagNamesOf(Spec("xread")), ElementsAre("readonly", "blocking", "movablekeys"));
+  EXPECT_THAT(FlagNamesOf(Spec("auth")), Contains("no_auth"));
+}
+
+TEST(CommandDescriptionTest, CategoriesFollowFromFlagsAndGroup) {
+  EXPECT_THAT(CategoriesOf(Spec("get")), UnorderedElementsAre("@read", "@string"));
+  EXPECT_THAT(CategoriesOf(Spec("del")), UnorderedElementsAre("@write", "@keyspace"));
+  EXPECT_THAT(CategoriesOf(Spec("config|set")), UnorderedElementsAre("@admin", "@dangerous"));
+  EXPECT_THAT(CategoriesOf(Spec("eval_ro")), ElementsAre("@scripting"));
+  EXPECT_THAT(AllCategories(), Contains("@blocking"));
+  EXPECT_THAT(AllCategories(), Not(Contains("@fast")));
+}
+
+TEST(CommandDescriptionTest, ServedIsWhatGivesMoreThanAnError) {
+  EXPECT_TRUE(IsServed(Spec("get")));
+  EXPECT_TRUE(IsServed(Spec("client")));
+  EXPECT_TRUE(IsServed(Spec("client|id")));
+  EXPECT_FALSE(IsServed(Spec("monitor")));
+  EXPECT_FALSE(IsServed(Spec("client|tracking")));
+  EXPECT_FALSE(IsServed(Spec("shutdown")));
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy

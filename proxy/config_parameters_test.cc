@@ -1,1 +1,101 @@
+#include "proxy/config_parameters.h"
+
+#include <glog/logging.h>
 #include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/local_commands_for_test.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+std::string Pair(const std::string& name, const std::string& value) {
+  return "*2\r\n$" + std::to_string(name.size()) + "\r\n" + name + "\r\n$" +
+         std::to_string(value.size()) + "\r\n" + value + "\r\n";
+}
+
+TEST(ConfigGetTest, WhatClientsAskFor) {
+  LocalCommandsForTest local;
+  local.config.maxclients = 55;
+  local.facts.tcp_port = 8088;
+  EXPECT_EQ(local.Ask("CONFIG GET save"), Pair("save", ""));
+  EXPECT_EQ(local.Ask("CONFIG GET AppendOnly"), Pair("appendonly", "no"));
+  EXPECT_EQ(local.Ask("CONFIG GET databases"), Pair("databases", "1"));
+  EXPECT_EQ(local.Ask("CONFIG GET maxclients"), Pair("maxclients", "55"));
+  EXPECT_EQ(local.Ask("CONFIG GET port"), Pair("port", "8088"));
+  EXPECT_EQ(local.Ask("CONFIG GET proto-max-bulk-len"), Pair("proto-max-bulk-len", "536870912"));
+  EXPECT_EQ(local.Ask("CONFIG GET nosuch"), "*0\r\n");
+}
+
+TEST(ConfigGetTest, OurOwnFlags) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CONFIG GET connect_timeout"), Pair("connect_timeout", "1s"));
+  EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "primary"));
+  local.config.read_prefer = ReadPreference::kReplicaSameZone;
+  EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "replica_same_zone"));
+  local.config.startup_nodes = {{"127.0.0.1", 7000}, {"::1", 7001}};
+  EXPECT_EQ(local.Ask("CONFIG GET startup_nodes"),
+            Pair("startup_nodes", "127.0.0.1:7000,[::1]:7001"));
+}
+
+TEST(ConfigGetTest, WhereItListens) {
+  LocalCommandsForTest local;
+  local.config.listen = {{"127.0.0.1", 1, ""}, {"", 0, "/run/rcproxy.sock"}, {"::1", 2, ""}};
+  EXPECT_EQ(local.Ask("CONFIG GET bind"), Pair("bind", "127.0.0.1 ::1"));
+  EXPECT_EQ(local.Ask("CONFIG GET unixsocket"), Pair("unixsocket", "/run/rcproxy.sock"));
+}
+
+TEST(ConfigGetTest, PatternsNameEachParameterOnce) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CONFIG GET maxm* maxmemory"),
+            "*4\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n");
+  EXPECT_NE(local.Ask("CONFIG GET *"), "*0\r\n");
+}
+
+TEST(ConfigGetTest, PasswordsAreNotShown) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CONFIG GET requirepass"), Pair("requirepass", ""));
+  local.config.requirepass = "sesame";
+  local.config.upstream_password = "sesame";
+  EXPECT_EQ(local.Ask("CONFIG GET *").find("sesame"), std::string::npos);
+}
+
+TEST(ConfigSetTest, TheLogLevelAloneCanBeSet) {
+  LocalCommandsForTest local;
+  const int minloglevel = FLAGS_minloglevel;
+  const int verbosity = FLAGS_v;
+  for (const std::string level : {"debug", "verbose", "notice", "warning"}) {
+    EXPECT_EQ(local.Ask("CONFIG SET LogLevel " + level), "+OK\r\n");
+    EXPECT_EQ(local.Ask("CONFIG GET loglevel"), Pair("loglevel", level));
+  }
+  EXPECT_EQ(FLAGS_minloglevel, google::GLOG_WARNING);
+  FLAGS_minloglevel = minloglevel;
+  FLAGS_v = verbosity;
+}
+
+TEST(ConfigSetTest, ErrorsAreThoseOfTheServer) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CONFIG SET nosuch x"),
+            "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n");
+  EXPECT_EQ(local.Ask("CONFIG SET databases 4"),
+            "-ERR CONFIG SET failed (possibly related to argument 'databases') - can't set "
+            "immutable config\r\n");
+  EXPECT_EQ(local.Ask("CONFIG SET loglevel loud"),
+            "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - argument(s) must "
+            "be one of the following: debug, verbose, notice, warning\r\n");
+  EXPECT_EQ(local.Ask("CONFIG SET loglevel notice loglevel debug"),
+            "-ERR CONFIG SET failed (possibly related to argument 'loglevel') - duplicate "
+            "parameter\r\n");
+  EXPECT_EQ(local.Ask("CONFIG SET loglevel notice x"), "-ERR syntax error\r\n");
+}
+
+TEST(ConfigSetTest, NothingIsSetUnlessAllIs) {
+  LocalCommandsForTest local;
+  const std::string before = local.Ask("CONFIG GET loglevel");
+  EXPECT_NE(local.Ask("CONFIG SET loglevel debug databases 4"), "+OK\r\n");
+  EXPECT_EQ(local.Ask("CONFIG GET loglevel"), before);
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy

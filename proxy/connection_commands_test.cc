@@ -1,1 +1,243 @@
+#include "proxy/connection_commands.h"
+
 #include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/local_commands_for_test.h"
+#include "proxy/session.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+constexpr char kOk[] = "+OK\r\n";
+constexpr char kNull[] = "$-1\r\n";
+constexpr char kSyntaxError[] = "-ERR syntax error\r\n";
+constexpr char kWrongPass[] = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+constexpr char kBadName[] =
+    "-ERR Client names cannot contain spaces, newlines or special characters.\r\n";
+constexpr char kHello[] =
+    "*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n"
+    "$2\r\nid\r\n:7\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+    "$7\r\nmodules\r\n*0\r\n";
+constexpr char kNoAuth[] = "-NOAUTH Authentication required.\r\n";
+
+TEST(PingTest, AnswersPongOrItsArgument) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("PING"), "+PONG\r\n");
+  EXPECT_EQ(local.Ask("ping hello"), "$5\r\nhello\r\n");
+  EXPECT_EQ(local.AskWords({"PING", ""}), "$0\r\n\r\n");
+  EXPECT_EQ(local.Ask("PING a b"), "-ERR wrong number of arguments for 'ping' command\r\n");
+}
+
+TEST(EchoTest, ReturnsAnyBytes) {
+  LocalCommandsForTest local;
+  const std::string bytes("a\r\n\0\xff", 5);
+  EXPECT_EQ(local.AskWords({"ECHO", bytes}), "$5\r\n" + bytes + "\r\n");
+}
+
+TEST(QuitTest, ClosesAfterOk) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("PING"), "+PONG\r\n");
+  EXPECT_EQ(local.after, LocalCommands::After::kContinue);
+  EXPECT_EQ(local.Ask("QUIT now please"), kOk);
+  EXPECT_EQ(local.after, LocalCommands::After::kClose);
+}
+
+TEST(SelectTest, ThereIsOneDatabase) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("SELECT 0"), kOk);
+  EXPECT_EQ(local.Ask("SELECT 1"), "-ERR DB index is out of range\r\n");
+  EXPECT_EQ(local.Ask("SELECT -1"), "-ERR DB index is out of range\r\n");
+  EXPECT_EQ(local.Ask("SELECT zero"), "-ERR value is not an integer or out of range\r\n");
+  EXPECT_EQ(local.Ask("SELECT 2147483648"),
+            "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n");
+}
+
+TEST(HelloTest, DescribesAStandaloneServer) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("HELLO"), kHello);
+  EXPECT_EQ(local.Ask("HELLO 2"), kHello);
+}
+
+TEST(HelloTest, KnowsOneProtocolVersion) {
+  LocalCommandsForTest local;
+  for (const char* version : {"HELLO 1", "HELLO 3", "HELLO 4", "HELLO -2"}) {
+    EXPECT_EQ(local.Ask(version), "-NOPROTO unsupported protocol version\r\n") << version;
+  }
+  for (const char* version : {"HELLO two", "HELLO 2.0", "HELLO 99999999999999999999"}) {
+    EXPECT_EQ(local.Ask(version), "-ERR Protocol version is not an integer or out of range\r\n")
+        << version;
+  }
+}
+
+TEST(HelloTest, SetsTheName) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("HELLO 2 setname web"), kHello);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$3\r\nweb\r\n");
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "SETNAME", "a b"}), kBadName);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$3\r\nweb\r\n");
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "SETNAME", ""}), kHello);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+}
+
+TEST(HelloTest, IncompleteOrUnknownOptionsAreNamed) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("HELLO 2 AUTH default"), "-ERR Syntax error in HELLO option 'AUTH'\r\n");
+  EXPECT_EQ(local.Ask("HELLO 2 SETNAME"), "-ERR Syntax error in HELLO option 'SETNAME'\r\n");
+  EXPECT_EQ(local.Ask("HELLO 2 what"), "-ERR Syntax error in HELLO option 'what'\r\n");
+}
+
+TEST(HelloTest, AnOptionCannotBeginAReplyOfItsOwn) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "x\r\n+OK"}),
+            "-ERR Syntax error in HELLO option 'x  +OK'\r\n");
+}
+
+TEST(HelloTest, NeedsThePasswordWhereThereIsOne) {
+  LocalCommandsForTest local;
+  local.RequirePassword("secret");
+  const std::string refused = local.Ask("HELLO 2");
+  EXPECT_EQ(refused,
+            "-NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+            "HELLO AUTH <user> <pass> option can be used to authenticate the client and select the "
+            "RESP protocol version at the same time\r\n");
+  EXPECT_EQ(local.Ask("HELLO 2 SETNAME web"), refused);
+  EXPECT_EQ(local.Ask("HELLO 2 AUTH default wrong"), kWrongPass);
+  EXPECT_EQ(local.Ask("HELLO 2 AUTH someone secret"), kWrongPass);
+  EXPECT_FALSE(local.session.authenticated);
+  EXPECT_EQ(local.Ask("HELLO 2 AUTH default secret SETNAME web"), kHello);
+  EXPECT_TRUE(local.session.authenticated);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$3\r\nweb\r\n");
+}
+
+TEST(HelloTest, ABadNameKeepsTheClientOut) {
+  LocalCommandsForTest local;
+  local.RequirePassword("secret");
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "AUTH", "default", "secret", "SETNAME", "a b"}),
+            kBadName);
+  EXPECT_FALSE(local.session.authenticated);
+}
+
+TEST(AuthTest, WithoutAPasswordTheDefaultUserMayHaveAny) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("AUTH x"),
+            "-ERR AUTH <password> called without any password configured for the default user. Are "
+            "you sure your configuration is correct?\r\n");
+  EXPECT_EQ(local.Ask("AUTH default x"), kOk);
+  EXPECT_EQ(local.Ask("AUTH someone x"), kWrongPass);
+  EXPECT_EQ(local.Ask("AUTH a b c"), kSyntaxError);
+}
+
+TEST(AuthTest, OpensWhatThePasswordCloses) {
+  LocalCommandsForTest local;
+  local.RequirePassword("secret");
+  EXPECT_EQ(local.Ask("PING"), kNoAuth);
+  for (const char* wrong : {"AUTH secre", "AUTH secrets", "AUTH Secret", "AUTH ''",
+                            "AUTH default x", "AUTH DEFAULT secret", "AUTH secretsecret"}) {
+    EXPECT_EQ(local.Ask(wrong), kWrongPass) << wrong;
+    EXPECT_FALSE(local.session.authenticated) << wrong;
+  }
+  EXPECT_EQ(local.Ask("AUTH secret"), kOk);
+  EXPECT_EQ(local.Ask("PING"), "+PONG\r\n");
+  EXPECT_EQ(local.Ask("AUTH wrong"), kWrongPass);
+  EXPECT_EQ(local.Ask("PING"), "+PONG\r\n");
+  EXPECT_EQ(local.Ask("AUTH default secret"), kOk);
+}
+
+TEST(ResetTest, ForgetsWhatTheClientSaid) {
+  LocalCommandsForTest local;
+  local.RequirePassword("secret");
+  EXPECT_EQ(local.Ask("HELLO 2 AUTH default secret SETNAME web"), kHello);
+  EXPECT_EQ(local.Ask("READONLY"), kOk);
+  EXPECT_EQ(local.Ask("RESET"), "+RESET\r\n");
+  EXPECT_FALSE(local.session.prefers_replicas);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNoAuth);
+  EXPECT_EQ(local.Ask("AUTH secret"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+}
+
+TEST(ReadOnlyTest, IsKeptInTheSession) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("READONLY"), kOk);
+  EXPECT_TRUE(local.session.prefers_replicas);
+  EXPECT_EQ(local.Ask("READWRITE"), kOk);
+  EXPECT_FALSE(local.session.prefers_replicas);
+  EXPECT_EQ(local.Ask("ASKING"), kOk);
+}
+
+TEST(ClientTest, Names) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+  EXPECT_EQ(local.Ask("CLIENT SETNAME web-1"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$5\r\nweb-1\r\n");
+  for (const std::string bad : {"a b", "a\n", "\x7f", "caf\xc3\xa9"}) {
+    EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", bad}), kBadName);
+  }
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string("a\0b", 3)}), kBadName);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$5\r\nweb-1\r\n");
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", ""}), kOk);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+}
+
+TEST(ClientTest, NamesAreLimited) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string(4096, 'a')}), kOk);
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string(4097, 'a')}),
+            "-ERR Client names cannot be longer than 4096 bytes in rcproxy.\r\n");
+}
+
+TEST(ClientTest, NoNameCostsNoMemory) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", ""}), kOk);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+  EXPECT_EQ(local.session.names, nullptr);
+}
+
+TEST(ClientTest, SetInfoTakesLibraryNameAndVersion) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CLIENT SETINFO LIB-NAME redis-py(django)"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT SETINFO lib-ver 5.0.1"), kOk);
+  EXPECT_EQ(local.session.names->library_name, "redis-py(django)");
+  EXPECT_EQ(local.session.names->library_version, "5.0.1");
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETINFO", "lib-name", "a b"}),
+            "-ERR lib-name cannot contain spaces, newlines or special characters.\r\n");
+  EXPECT_EQ(local.Ask("CLIENT SETINFO language c++"), "-ERR Unrecognized option 'language'\r\n");
+  EXPECT_EQ(local.AskWords({"CLIENT", "SETINFO", "lib-ver", ""}), kOk);
+}
+
+TEST(ClientTest, DescribesItself) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CLIENT ID"), ":7\r\n");
+  EXPECT_EQ(local.Ask("CLIENT SETNAME web"), kOk);
+  const std::string info = local.Ask("CLIENT INFO");
+  EXPECT_EQ(info.find('$'), 0) << info;
+  EXPECT_NE(info.find("\r\nid=7 addr="), std::string::npos) << info;
+  EXPECT_NE(info.find(" name=web "), std::string::npos) << info;
+  EXPECT_NE(info.find(" cmd=client|info "), std::string::npos) << info;
+}
+
+TEST(ClientTest, TrackingIsOff) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CLIENT GETREDIR"), ":-1\r\n");
+  EXPECT_EQ(local.Ask("CLIENT TRACKINGINFO"),
+            "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"
+            "*0\r\n");
+}
+
+TEST(ClientTest, ModesThatAreNotThereCanBeTurnedOffOnly) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("CLIENT NO-EVICT ON"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT NO-EVICT off"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT NO-EVICT perhaps"), kSyntaxError);
+  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH off"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH perhaps"), kSyntaxError);
+  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH on").find("-ERR CLIENT NO-TOUCH is not available"), 0);
+  EXPECT_EQ(local.Ask("CLIENT REPLY on"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT REPLY skip").find("-ERR CLIENT REPLY is not available"), 0);
+  EXPECT_EQ(local.Ask("CLIENT REPLY perhaps"), kSyntaxError);
+  EXPECT_EQ(local.Ask("CLIENT CAPA redirect"), kOk);
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy

@@ -36,7 +36,7 @@ class LocalCommandsForTest {
 
   // Does what a client connection does before it comes to a local command: looks it up, and checks
   // its arity and whether the client may run it.
-  std::string Ask(const std::vector<std::string>& words) {
+  std::string AskWords(const std::vector<std::string>& words) {
     const cluster::CommandForTest owner(words);
     const resp::CommandView command = owner.view();
     const cluster::CommandSpec* spec = cluster::FindCommand(command[0]);
@@ -53,8 +53,7 @@ class LocalCommandsForTest {
     return reply;
   }
   // "CLIENT SETNAME x"; '' stands for an empty word.
-  std::string Ask(std::string_view line) { return Ask(cluster::Words(line)); }
-  std::string Ask(const char* line) { return Ask(std::string_view(line)); }
+  std::string Ask(std::string_view line) { return AskWords(cluster::Words(line)); }
 
   Config config;
   Stats stats;
