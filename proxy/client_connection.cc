@@ -24,11 +24,6 @@ using uring::Slice;
 
 namespace {
 
-// What a client may send before it has authenticated (networking.c of the server).
-constexpr uint32_t kUnauthenticatedArgsMax = 10;
-constexpr uint32_t kUnauthenticatedBulkMax = 16384;
-constexpr uint32_t kUnauthenticatedCommandMax = 1 << 20;
-constexpr uint32_t kInlineBytesMax = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
 
 bool AsksToBlock(const CommandSpec& spec, const CommandView& command) {
@@ -66,11 +61,8 @@ void ClientConnection::Start(int fd, int64_t id) {
 
 resp::RequestLimits ClientConnection::Limits() const {
   const Config& config = resources_.config;
-  if (!session_.authenticated) {
-    return {kUnauthenticatedArgsMax, kUnauthenticatedBulkMax, kInlineBytesMax,
-            kUnauthenticatedCommandMax};
-  }
-  return {config.request_args_max, config.request_bulk_bytes_max, kInlineBytesMax,
+  if (!session_.authenticated) return resp::kUnauthenticatedRequestLimits;
+  return {config.request_args_max, config.request_bulk_bytes_max, resp::kInlineBytesMax,
           config.request_bytes_max};
 }
 
@@ -105,7 +97,7 @@ ClientConnection::Progress ClientConnection::Handle(ScanStatus status,
                                                     const RequestScanner& scanner, Chunk* chunk) {
   switch (status) {
     case ScanStatus::kCommand:
-      return Execute(scanner.command(), chunk);
+      return ExecuteWhereItLies(scanner.command(), chunk);
     case ScanStatus::kEmpty:
       return Progress::kContinue;
     case ScanStatus::kError:
@@ -117,10 +109,24 @@ ClientConnection::Progress ClientConnection::Handle(ScanStatus status,
   return Progress::kStop;
 }
 
+// An inline command lies in the scanner, rewritten, and not in `chunk`: it is copied, so that
+// whoever references it has something that stays.
+ClientConnection::Progress ClientConnection::ExecuteWhereItLies(const CommandView& command,
+                                                                Chunk* chunk) {
+  const std::string_view bytes = command.bytes();
+  const size_t offset = static_cast<size_t>(bytes.data() - chunk->data);
+  if (offset < chunk->capacity) [[likely]]
+    return Execute(command, chunk);
+  const Staging::Block block = resources_.client_staging.Take(bytes.size(), bytes.size());
+  const Slice copy = Slice::Adopt(block.chunk, block.begin, bytes.size());
+  std::memcpy(block.begin, bytes.data(), bytes.size());
+  return Execute(command.At(block.begin), block.chunk);
+}
+
 // Keeps the beginning of a command, with the scanner's state, until the rest comes.
 void ClientConnection::KeepPartial(std::string_view piece) {
   partial_ = resources_.partials.New();
-  std::swap(partial_->scanner, resources_.scanner);
+  partial_->scanner.Swap(resources_.scanner);
   partial_->size = 0;
   GrowPartial(std::max(partial_->scanner.size_hint(), piece.size() + 1));
   std::memcpy(partial_->block.begin, piece.data(), piece.size());
@@ -213,11 +219,12 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kKeyed:
     case Route::kSplit:
     case Route::kAnyPrimary:
-      if (AsksToBlock(spec, command)) break;
+      if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
       if (router_.Route(&replies_, spec, command, chunk) == Router::Verdict::kWait) return Block();
       resources_.stats.commands.Add();
       session_.last_command = &spec;
       session_.last_command_ns = resources_.io.NowNs();
+      if (resources_.config.log_every_n > 0) LogSample(spec, command);
       return Progress::kContinue;
     case Route::kLocal:
       return RunLocal(spec, command);
@@ -233,6 +240,16 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       break;
   }
   return RefuseCommand(cluster::NotAvailableError(spec));
+}
+
+void ClientConnection::LogSample(const CommandSpec& spec, const CommandView& command) {
+  if (resources_.commands_until_sample > 0) {
+    --resources_.commands_until_sample;
+    return;
+  }
+  resources_.commands_until_sample = resources_.config.log_every_n - 1;
+  LOG(INFO) << "sample: client " << session_.id << " " << spec.name << " " << command.size() - 1
+            << " arguments, " << command.bytes().size() << " bytes";
 }
 
 ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,

@@ -84,9 +84,11 @@ class ClientConnection final : public uring::SocketListener,
   void ReleasePartial();
   Progress Handle(resp::ScanStatus status, const resp::RequestScanner& scanner,
                   uring::Chunk* chunk);
+  Progress ExecuteWhereItLies(const resp::CommandView& command, uring::Chunk* chunk);
   Progress Execute(const resp::CommandView& command, uring::Chunk* chunk);
   Progress ExecuteSpec(const cluster::CommandSpec& spec, const resp::CommandView& command,
                        uring::Chunk* chunk);
+  void LogSample(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunLocal(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RefuseCommand(std::string_view text);
   Progress Block();

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -16,14 +17,26 @@ absl::Status AtLeast(int64_t value, int64_t minimum, const std::string& flag) {
       absl::StrCat("--", flag, " must be at least ", minimum, ", not ", value));
 }
 
+// Ten years: more than anybody means, and little enough to be counted in nanoseconds.
+constexpr int64_t kSecondsMax = 10 * 365 * 86400LL;
+
+absl::Status AtMost(int64_t value, int64_t maximum, const std::string& flag) {
+  if (value <= maximum) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, " is too long: at most ten years"));
+}
+
 std::vector<std::string> SplitList(std::string_view list) {
-  return absl::StrSplit(std::string(list), ',', absl::SkipWhitespace());
+  std::vector<std::string> parts =
+      absl::StrSplit(std::string(list), ',', absl::SkipWhitespace());
+  for (std::string& part : parts) absl::StripAsciiWhitespace(&part);
+  return parts;
 }
 
 }  // namespace
 
 std::string ListenAddress::ToString() const {
   if (!unix_path.empty()) return unix_path;
+  if (host.find(':') != host.npos) return absl::StrCat("[", host, "]:", port);
   return absl::StrCat(host.empty() ? "*" : host, ":", port);
 }
 
@@ -83,6 +96,33 @@ absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
       "--read_prefer: \"", std::string(text), "\" is not primary, replica or replica_same_zone"));
 }
 
+absl::Status Config::ValidateLongestTimes() const {
+  const struct {
+    int64_t value;
+    int64_t unit_per_s;
+    const char* flag;
+  } times[] = {
+      {connect_timeout_ms, 1000, "connect_timeout"},
+      {request_timeout_ms, 1000, "request_timeout"},
+      {slots_reload_interval_ms, 1000, "slots_reload_interval"},
+      {refresh_timeout_ms, 1000, "refresh_timeout"},
+      {refresh_min_interval_ms, 1000, "refresh_min_interval"},
+      {retry_delay_ms, 1000, "retry_delay"},
+      {reconnect_delay_min_ms, 1000, "reconnect_delay_min"},
+      {reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
+      {client_stall_timeout_ms, 1000, "client_stall_timeout"},
+      {client_idle_timeout_s, 1, "timeout"},
+      {startup_timeout_s, 1, "startup_timeout_s"},
+      {drain_timeout_s, 1, "drain_timeout_s"},
+      {backend_idle_timeout_s, 1, "backend_idle_timeout_s"},
+  };
+  for (const auto& time : times) {
+    absl::Status status = AtMost(time.value, kSecondsMax * time.unit_per_s, time.flag);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Config::Validate() const {
   const struct {
     int64_t value;
@@ -94,6 +134,12 @@ absl::Status Config::Validate() const {
       {request_timeout_ms, 10, "request_timeout"},
       {client_idle_timeout_s, 0, "timeout"},
       {slots_reload_interval_ms, 100, "slots_reload_interval"},
+      {refresh_timeout_ms, 10, "refresh_timeout"},
+      {refresh_min_interval_ms, 1, "refresh_min_interval"},
+      {retry_delay_ms, 1, "retry_delay"},
+      {reconnect_delay_min_ms, 1, "reconnect_delay_min"},
+      {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
+      {client_stall_timeout_ms, 1, "client_stall_timeout"},
       {maxclients, 1, "maxclients"},
       {client_pipeline_max, 1, "client_pipeline_max"},
       {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},
@@ -103,12 +149,14 @@ absl::Status Config::Validate() const {
       {request_bytes_max, 1 << 20, "request_bytes_max"},
       {drain_timeout_s, 0, "drain_timeout_s"},
       {startup_timeout_s, 0, "startup_timeout_s"},
+      {backend_idle_timeout_s, 0, "backend_idle_timeout_s"},
   };
   for (const auto& bound : bounds) {
     if (absl::Status status = AtLeast(bound.value, bound.minimum, bound.flag); !status.ok()) {
       return status;
     }
   }
+  if (absl::Status status = ValidateLongestTimes(); !status.ok()) return status;
   if (client_output_hard_bytes < client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");

@@ -69,6 +69,9 @@ struct Config {
 
   // Checks the parts against one another. Errors name the flag and what to do.
   absl::Status Validate() const;
+
+ private:
+  absl::Status ValidateLongestTimes() const;
 };
 
 // "host:port", "[v6]:port", ":port", or a path beginning with '/' or "unix:".

@@ -51,10 +51,22 @@ DEFINE_uint32(backend_idle_connections, 1,
               "Connections kept open per node and worker while unused; 0 closes them after "
               "--backend_idle_timeout_s");
 DEFINE_int64(backend_idle_timeout_s, 300, "See --backend_idle_connections");
+DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
+DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
+DEFINE_string(retry_delay, "20ms",
+              "Pause before a request is offered again after TRYAGAIN, CLUSTERDOWN, or a lost "
+              "connection; a new cluster map ends it");
+DEFINE_string(reconnect_delay_min, "20ms",
+              "First pause after a node could not be reached; doubles");
+DEFINE_string(reconnect_delay_max, "1s", "Longest pause after a node could not be reached");
+DEFINE_string(client_stall_timeout, "1s",
+              "Longest time a client may make no progress while a long reply streams to it");
+DEFINE_uint64(stream_reply_bytes_min, 64 << 10,
+              "A reply of which so much has arrived is passed on while the rest arrives");
 DEFINE_string(requirepass, "", "Password that clients must give with AUTH; empty = none");
 DEFINE_string(upstream_username, "", "User for AUTH at the nodes; empty = the default user");
 DEFINE_string(upstream_password, "", "Password for AUTH at the nodes; empty = no AUTH");
-DEFINE_uint64(log_every_n, 0, "Log one of so many commands, with client and key; 0 = none");
+DEFINE_uint64(log_every_n, 0, "Log one of so many commands: client, name, size; 0 = none");
 DEFINE_string(debug_addr, "", "HOST:PORT of the metrics page (Prometheus); empty = none");
 DEFINE_uint64(
     zero_copy_min_bytes, 0,
@@ -101,6 +113,12 @@ absl::Status ReadTimes(Config* config) {
       {"connect_timeout", FLAGS_connect_timeout, &config->connect_timeout_ms},
       {"request_timeout", FLAGS_request_timeout, &config->request_timeout_ms},
       {"slots_reload_interval", FLAGS_slots_reload_interval, &config->slots_reload_interval_ms},
+      {"refresh_timeout", FLAGS_refresh_timeout, &config->refresh_timeout_ms},
+      {"refresh_min_interval", FLAGS_refresh_min_interval, &config->refresh_min_interval_ms},
+      {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
+      {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
+      {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},
+      {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
   };
   for (const auto& time : times) {
     absl::Status status = ParseMilliseconds(time.flag, time.text, time.result);
@@ -123,6 +141,7 @@ void ReadLimits(Config* config) {
   config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
+  config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
 }
 

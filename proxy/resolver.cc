@@ -46,7 +46,7 @@ SocketAddress LookUp(const cluster::NodeAddress& address) {
 
 }  // namespace
 
-Resolver::~Resolver() {
+void Resolver::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;

@@ -37,12 +37,14 @@ class NameResolver {
 class Resolver {
  public:
   Resolver() = default;
-  ~Resolver();  // Waits for the look-up that is running; the others are dropped.
+  ~Resolver() { Stop(); }
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
   // Runs `done` on the resolver's thread. Any thread.
   void Start(const cluster::NodeAddress& address, Resolved done);
+  // Waits for the look-up that is running and drops the others; nothing is answered any more.
+  void Stop();
 
  private:
   struct Question {

@@ -95,6 +95,8 @@ struct Resources {
 
   std::string reply_text;  // Of local commands; keeps its capacity.
 
+  uint64_t commands_until_sample = 0;  // --log_every_n
+
   DirtyList dirty_clients;
   DirtyList dirty_upstreams;
 

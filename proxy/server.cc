@@ -86,6 +86,7 @@ absl::Status Server::Start() {
     std::future<absl::Status> set_up = thread->set_up.get_future();
     thread->thread = std::thread([this, t = thread.get()] { RunWorker(t); });
     if (absl::Status status = set_up.get(); !status.ok()) return status;
+    ++workers_running_;
     if (thread->index == 0) {
       facts_.kernel_features = thread->ring->features().ToString();
       LOG(INFO) << "io_uring: " << facts_.kernel_features;
@@ -110,7 +111,23 @@ void Server::RunWorker(WorkerThread* thread) {
   const absl::Status status = SetUpWorker(thread);
   thread->set_up.set_value(status);
   if (!status.ok()) return;
-  while (!thread->worker->stopped()) thread->worker->RunTurn();
+  // The first worker's ring also serves the listeners.
+  const auto done = [this, thread] {
+    return thread->worker->stopped() && (thread->index != 0 || ListenersStopped());
+  };
+  while (!done()) {
+    thread->worker->RunTurn();
+    thread->stats.receive_no_buffers.Set(thread->ring->stats().buffers_exhausted);
+  }
+  // Others may still post to the mailbox, so everything lives until all have ended; but a ring is
+  // destroyed by its thread.
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++workers_ended_;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return release_workers_; });
+  lock.unlock();
+  thread->worker.reset();
+  thread->ring.reset();
 }
 
 absl::Status Server::SetUpWorker(WorkerThread* thread) {
@@ -168,6 +185,13 @@ void Server::Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbo
   resolver_.Start(address, [&mailbox, done = std::move(done)](const SocketAddress& result) {
     mailbox.Post([done, result] { done(result); });
   });
+}
+
+bool Server::ListenersStopped() const {
+  for (const auto& listener : listeners_) {
+    if (!listener->IsStopped()) return false;
+  }
+  return true;
 }
 
 void Server::StartListening() {
@@ -236,14 +260,18 @@ void Server::Stop() {
     worker->mailbox().Post(
         [worker, drain_ns] { worker->BeginDrain(worker->io().NowNs() + drain_ns); });
   }
-  for (auto& thread : workers_) {
-    if (thread->thread.joinable()) thread->thread.join();
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return workers_ended_ == workers_running_; });
   }
+  resolver_.Stop();  // Its answers go to the workers' mailboxes.
   listeners_.clear();
-  for (auto& thread : workers_) {
-    thread->worker.reset();
-    thread->ring.reset();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    release_workers_ = true;
+    changed_.notify_all();
   }
+  for (auto& thread : workers_) thread->thread.join();
   workers_.clear();
 }
 

@@ -55,6 +55,7 @@ class Server final : private WorkerHost {
   void RunWorker(WorkerThread* thread);
   absl::Status SetUpWorker(WorkerThread* thread);
   void StartListening();
+  bool ListenersStopped() const;
   void OnAccept(int fd);
   WorkerThread* LeastLoaded();
 
@@ -71,6 +72,9 @@ class Server final : private WorkerHost {
   std::condition_variable changed_;
   bool ready_ = false;
   bool interrupted_ = false;
+  int workers_running_ = 0;  // Set up; the main thread's.
+  int workers_ended_ = 0;
+  bool release_workers_ = false;
 };
 
 }  // namespace rcproxy::proxy

@@ -29,6 +29,8 @@ class CommandView {
   // command.
   std::string_view Encoded(size_t index) const;
   std::string_view bytes() const { return bytes_; }
+  // The same command at another place that holds the same bytes.
+  CommandView At(const char* copy) const { return {{copy, bytes_.size()}, args_}; }
 
  private:
   std::string_view bytes_;
