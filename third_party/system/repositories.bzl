@@ -126,3 +126,11 @@ def system_libraries():
         debian_package = "libhiredis-dev",
         targets = {":hiredis": ["hiredis"]},
     )
+    _system_repository(
+        name = "com_github_jupp0r_prometheus_cpp",
+        debian_package = "prometheus-cpp-dev",
+        targets = {
+            "core:core": ["prometheus-cpp-core"],
+            "pull:pull": ["prometheus-cpp-pull"],
+        },
+    )
