@@ -41,11 +41,11 @@ void MergeSum(const SplitState& split, OutputQueue* output) {
   int64_t sum = 0;
   for (const Request* part : split.parts) {
     int64_t value = 0;
-    if (!resp::ParseIntegerReply(ReplyOf(part), &value)) {
+    if (!resp::ParseIntegerReply(ReplyOf(part), &value) ||
+        __builtin_add_overflow(sum, value, &sum)) {
       output->Append(kErrorUnexpectedPart);
       return;
     }
-    sum += value;
   }
   AppendInteger(sum, output);
 }

@@ -1,0 +1,161 @@
+#include "proxy/config.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+namespace rcproxy::proxy {
+namespace {
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+TEST(ListenAddressTest, UnderstandsHostAndPort) {
+  const struct {
+    const char* text;
+    const char* host;
+    int port;
+  } cases[] = {
+      {"127.0.0.1:8088", "127.0.0.1", 8088},
+      {":6379", "", 6379},
+      {"[::1]:80", "::1", 80},
+      {"::1:80", "::1", 80},
+      {"proxy.example:1", "proxy.example", 1},
+      {"*:0", "*", 0},
+      {"0.0.0.0:65535", "0.0.0.0", 65535},
+  };
+  for (const auto& c : cases) {
+    const absl::StatusOr<ListenAddress> address = ParseListenAddress(c.text);
+    ASSERT_TRUE(address.ok()) << c.text;
+    EXPECT_EQ(address->host, c.host) << c.text;
+    EXPECT_EQ(address->port, c.port) << c.text;
+    EXPECT_EQ(address->unix_path, "") << c.text;
+  }
+}
+
+TEST(ListenAddressTest, UnderstandsPaths) {
+  for (const char* text : {"/run/rcproxy.sock", "unix:/run/rcproxy.sock"}) {
+    const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+    ASSERT_TRUE(address.ok()) << text;
+    EXPECT_EQ(address->unix_path, "/run/rcproxy.sock");
+    EXPECT_EQ(address->ToString(), "/run/rcproxy.sock");
+  }
+}
+
+TEST(ListenAddressTest, RefusesTheRestAndQuotesIt) {
+  for (const char* text : {"", "8088", "host", "host:", "host:x", "host:65536", "host:-1",
+                           "unix:relative", "host:80x"}) {
+    const absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
+    ASSERT_FALSE(address.ok()) << text;
+    EXPECT_NE(Message(address.status()).find("--addr: \""), std::string::npos);
+  }
+  EXPECT_EQ(Message(ParseListenAddress("host:x").status()),
+            "--addr: \"host:x\" is neither HOST:PORT nor the path of a Unix socket");
+}
+
+TEST(ListenAddressTest, PrintsItself) {
+  EXPECT_EQ(ParseListenAddress("127.0.0.1:1")->ToString(), "127.0.0.1:1");
+  EXPECT_EQ(ParseListenAddress(":1")->ToString(), "*:1");
+  EXPECT_EQ(ParseListenAddress("[::1]:80")->ToString(), "[::1]:80");
+}
+
+TEST(ListenAddressTest, SeveralAreSeparatedByCommas) {
+  const auto addresses = ParseListenAddresses("127.0.0.1:1, /a/b ,[::1]:2,");
+  ASSERT_TRUE(addresses.ok()) << addresses.status();
+  ASSERT_EQ(addresses->size(), 3u);
+  EXPECT_EQ((*addresses)[1].unix_path, "/a/b");
+  EXPECT_FALSE(ParseListenAddresses("127.0.0.1:1,bad").ok());
+  EXPECT_EQ(Message(ParseListenAddresses("").status()), "--addr is empty");
+  EXPECT_FALSE(ParseListenAddresses(" , ").ok());
+}
+
+TEST(StartupNodesTest, AreHostsAndPorts) {
+  const auto nodes = ParseStartupNodes("10.0.0.1:7000,node.example:7001 , [::1]:7002");
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  ASSERT_EQ(nodes->size(), 3u);
+  EXPECT_EQ((*nodes)[1].host, "node.example");
+  EXPECT_EQ((*nodes)[1].port, 7001);
+  EXPECT_EQ((*nodes)[2].host, "::1");
+}
+
+TEST(StartupNodesTest, ErrorsNameTheFlag) {
+  EXPECT_EQ(Message(ParseStartupNodes("").status()),
+            "--startup_nodes is empty: name at least one node of the cluster, HOST:PORT");
+  EXPECT_EQ(Message(ParseStartupNodes("host:99999").status()).find("--startup_nodes: "), 0u);
+}
+
+TEST(ReadPreferenceTest, HasNamesAndNumbers) {
+  EXPECT_EQ(*ParseReadPreference("primary"), ReadPreference::kPrimary);
+  EXPECT_EQ(*ParseReadPreference("0"), ReadPreference::kPrimary);
+  EXPECT_EQ(*ParseReadPreference("replica"), ReadPreference::kReplica);
+  EXPECT_EQ(*ParseReadPreference("1"), ReadPreference::kReplica);
+  EXPECT_EQ(*ParseReadPreference("replica_same_zone"), ReadPreference::kReplicaSameZone);
+  EXPECT_EQ(*ParseReadPreference("2"), ReadPreference::kReplicaSameZone);
+  EXPECT_EQ(Message(ParseReadPreference("nearest").status()),
+            "--read_prefer: \"nearest\" is not primary, replica or replica_same_zone");
+}
+
+TEST(ConfigTest, TheDefaultsAreValid) {
+  EXPECT_TRUE(Config().Validate().ok()) << Config().Validate();
+}
+
+TEST(ConfigTest, EachBoundNamesItsFlag) {
+  const struct {
+    const char* flag;
+    std::function<void(Config*)> set;
+  } cases[] = {
+      {"workers", [](Config* c) { c->workers = 0; }},
+      {"workers", [](Config* c) { c->workers = -1; }},
+      {"connect_timeout", [](Config* c) { c->connect_timeout_ms = 0; }},
+      {"connect_timeout", [](Config* c) { c->connect_timeout_ms = INT64_MAX; }},
+      {"request_timeout", [](Config* c) { c->request_timeout_ms = 9; }},
+      {"request_timeout", [](Config* c) { c->request_timeout_ms = INT64_MAX; }},
+      {"timeout", [](Config* c) { c->client_idle_timeout_s = -1; }},
+      {"timeout", [](Config* c) { c->client_idle_timeout_s = INT64_MAX; }},
+      {"slots_reload_interval", [](Config* c) { c->slots_reload_interval_ms = 99; }},
+      {"slots_reload_interval", [](Config* c) { c->slots_reload_interval_ms = INT64_MAX; }},
+      {"maxclients", [](Config* c) { c->maxclients = 0; }},
+      {"client_pipeline_max", [](Config* c) { c->client_pipeline_max = 0; }},
+      {"client_output_soft_bytes", [](Config* c) { c->client_output_soft_bytes = 4095; }},
+      {"client_output_hard_bytes", [](Config* c) { c->client_output_hard_bytes = 5000; }},
+      {"memory_limit_bytes", [](Config* c) { c->memory_limit_bytes = 1 << 20; }},
+      {"request_args_max", [](Config* c) { c->request_args_max = 15; }},
+      {"request_bulk_bytes_max", [](Config* c) { c->request_bulk_bytes_max = 1000; }},
+      {"request_bytes_max", [](Config* c) { c->request_bytes_max = 1000; }},
+      {"drain_timeout_s", [](Config* c) { c->drain_timeout_s = -1; }},
+      {"drain_timeout_s", [](Config* c) { c->drain_timeout_s = INT64_MAX; }},
+      {"startup_timeout_s", [](Config* c) { c->startup_timeout_s = -1; }},
+      {"backend_idle_timeout_s", [](Config* c) { c->backend_idle_timeout_s = -1; }},
+      {"backend_idle_timeout_s", [](Config* c) { c->backend_idle_timeout_s = INT64_MAX; }},
+      {"zone_prefix", [](Config* c) { c->read_prefer = ReadPreference::kReplicaSameZone; }},
+  };
+  for (const auto& c : cases) {
+    Config config;
+    c.set(&config);
+    const absl::Status status = config.Validate();
+    EXPECT_FALSE(status.ok()) << c.flag;
+    EXPECT_NE(Message(status).find(std::string("--") + c.flag), std::string::npos) << status;
+  }
+}
+
+TEST(ConfigTest, TheSmallestValuesAreValid) {
+  Config config;
+  config.connect_timeout_ms = 1;
+  config.request_timeout_ms = 10;
+  config.slots_reload_interval_ms = 100;
+  config.maxclients = 1;
+  config.client_pipeline_max = 1;
+  config.client_output_soft_bytes = 4096;
+  config.client_output_hard_bytes = 4096;
+  config.memory_limit_bytes = 16 << 20;
+  EXPECT_TRUE(config.Validate().ok()) << config.Validate();
+}
+
+TEST(ConfigTest, MessagesSayWhatWouldDo) {
+  Config config;
+  config.request_timeout_ms = 5;
+  EXPECT_EQ(Message(config.Validate()), "--request_timeout must be at least 10, not 5");
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy

@@ -1,0 +1,122 @@
+#include "proxy/flags.h"
+
+#include <gflags/gflags.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace rcproxy::proxy {
+namespace {
+
+// Flags are as after the start of the process again when a test is over.
+class FlagsTest : public testing::Test {
+ protected:
+  FlagsTest() { Set("startup_nodes", "127.0.0.1:7000"); }
+
+  void Set(const char* name, const char* value) {
+    ASSERT_NE(gflags::SetCommandLineOption(name, value), "") << name;
+  }
+  std::string Error() {
+    const absl::StatusOr<Config> config = ConfigFromFlags();
+    return config.ok() ? "" : std::string(config.status().message());
+  }
+
+ private:
+  gflags::FlagSaver saver_;
+};
+
+TEST_F(FlagsTest, TheDefaultsAreValidWithStartupNodes) {
+  const absl::StatusOr<Config> config = ConfigFromFlags();
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->listen.size(), 1u);
+  EXPECT_EQ(config->listen[0].ToString(), "127.0.0.1:8088");
+  EXPECT_GE(config->workers, 1) << "0 means one per processor";
+}
+
+// A default that differs from Config's own would be tested nowhere else.
+TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
+  const Config config = *ConfigFromFlags();
+  const Config own;
+  EXPECT_EQ(config.connect_timeout_ms, own.connect_timeout_ms);
+  EXPECT_EQ(config.request_timeout_ms, own.request_timeout_ms);
+  EXPECT_EQ(config.slots_reload_interval_ms, own.slots_reload_interval_ms);
+  EXPECT_EQ(config.client_idle_timeout_s, own.client_idle_timeout_s);
+  EXPECT_EQ(config.startup_timeout_s, own.startup_timeout_s);
+  EXPECT_EQ(config.drain_timeout_s, own.drain_timeout_s);
+  EXPECT_EQ(config.maxclients, own.maxclients);
+  EXPECT_EQ(config.client_pipeline_max, own.client_pipeline_max);
+  EXPECT_EQ(config.client_output_soft_bytes, own.client_output_soft_bytes);
+  EXPECT_EQ(config.client_output_hard_bytes, own.client_output_hard_bytes);
+  EXPECT_EQ(config.memory_limit_bytes, own.memory_limit_bytes);
+  EXPECT_EQ(config.request_args_max, own.request_args_max);
+  EXPECT_EQ(config.request_bulk_bytes_max, own.request_bulk_bytes_max);
+  EXPECT_EQ(config.request_bytes_max, own.request_bytes_max);
+  EXPECT_EQ(config.redirects_max, own.redirects_max);
+  EXPECT_EQ(config.backend_idle_connections, own.backend_idle_connections);
+  EXPECT_EQ(config.backend_idle_timeout_s, own.backend_idle_timeout_s);
+  EXPECT_EQ(config.read_prefer, own.read_prefer);
+  EXPECT_EQ(config.zero_copy_min_bytes, own.zero_copy_min_bytes);
+}
+
+TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
+  Set("addr", "/tmp/a.sock,[::1]:99");
+  Set("startup_nodes", "a:1,b:2");
+  Set("workers", "3");
+  Set("connect_timeout", "250ms");
+  Set("request_timeout", "2s");
+  Set("slots_reload_interval", "1500");
+  Set("timeout", "60");
+  Set("maxclients", "5");
+  Set("client_pipeline_max", "7");
+  Set("read_prefer", "2");
+  Set("zone_prefix", "10.1.");
+  Set("requirepass", "secret");
+  Set("upstream_username", "user");
+  Set("upstream_password", "word");
+  Set("memory_limit_bytes", "33554432");
+  const absl::StatusOr<Config> config = ConfigFromFlags();
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->listen.size(), 2u);
+  EXPECT_EQ(config->startup_nodes.size(), 2u);
+  EXPECT_EQ(config->workers, 3);
+  EXPECT_EQ(config->connect_timeout_ms, 250);
+  EXPECT_EQ(config->request_timeout_ms, 2000);
+  EXPECT_EQ(config->slots_reload_interval_ms, 1500) << "a number without a unit is milliseconds";
+  EXPECT_EQ(config->client_idle_timeout_s, 60);
+  EXPECT_EQ(config->maxclients, 5u);
+  EXPECT_EQ(config->client_pipeline_max, 7u);
+  EXPECT_EQ(config->read_prefer, ReadPreference::kReplicaSameZone);
+  EXPECT_EQ(config->zone_prefix, "10.1.");
+  EXPECT_EQ(config->requirepass, "secret");
+  EXPECT_EQ(config->upstream_username, "user");
+  EXPECT_EQ(config->upstream_password, "word");
+  EXPECT_EQ(config->memory_limit_bytes, 33554432u);
+}
+
+TEST_F(FlagsTest, TimesThatAreNoneNameTheFlag) {
+  Set("request_timeout", "soon");
+  EXPECT_EQ(Error(), "--request_timeout: \"soon\" is not a time such as 250ms or 5s");
+}
+
+TEST_F(FlagsTest, TimesOutOfAnyUseAreRefused) {
+  for (const char* time : {"inf", "-1s", "0", "999999999999h"}) {
+    Set("connect_timeout", time);
+    EXPECT_NE(Error().find("--connect_timeout"), std::string::npos) << time << ": " << Error();
+  }
+}
+
+TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
+  Set("addr", "nowhere");
+  EXPECT_NE(Error().find("--addr"), std::string::npos);
+  Set("addr", "127.0.0.1:1");
+  Set("startup_nodes", "");
+  EXPECT_NE(Error().find("--startup_nodes"), std::string::npos);
+  Set("startup_nodes", "a:1");
+  Set("read_prefer", "9");
+  EXPECT_NE(Error().find("--read_prefer"), std::string::npos);
+  Set("read_prefer", "2");
+  EXPECT_NE(Error().find("--zone_prefix"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy
