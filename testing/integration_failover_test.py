@@ -16,12 +16,12 @@ from testing.integration_base import IntegrationTest
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
 # What clients may see while a part of the cluster has no primary.
-DOCUMENTED_ERRORS = re.compile(r"CLUSTERDOWN |TRYAGAIN |LOADING |MASTERDOWN |READONLY |ERR ")
+DOCUMENTED_ERRORS = re.compile(r"CLUSTERDOWN |LOADING |ERR upstream ")
 
 
 class FailoverTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 1, "node_timeout_ms": 1000}
-    proxy_flags = {"request_timeout_ms": 2000}
+    proxy_flags = {"request_timeout": "2s"}
 
     def tearDown(self):
         # The next case starts with a cluster in which every primary has its replica.

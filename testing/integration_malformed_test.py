@@ -15,7 +15,7 @@ PROTOCOL_ERRORS = [
     (b"*x\r\n", "ERR Protocol error: invalid multibulk length"),
     (b"*3000000000\r\n", "ERR Protocol error: invalid multibulk length"),
     (b"*99999999999999999999\r\n", "ERR Protocol error: invalid multibulk length"),
-    (b"*1\r\nx", "ERR Protocol error: expected '$', got 'x'"),
+    (b"*1\r\nx\r\n", "ERR Protocol error: expected '$', got 'x'"),
     (b"*1\r\n:1\r\n", "ERR Protocol error: expected '$', got ':'"),
     (b"*1\r\n$x\r\n", "ERR Protocol error: invalid bulk length"),
     (b"*1\r\n$-1\r\n", "ERR Protocol error: invalid bulk length"),

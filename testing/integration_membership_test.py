@@ -12,7 +12,7 @@ SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
 class MembershipTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 0, "node_timeout_ms": 5000}
-    proxy_flags = {"slots_reload_interval_ms": 1000}
+    proxy_flags = {"slots_reload_interval": "1s"}
 
     def test_every_seed_is_replaced_under_load(self):
         load = Load(self.proxy.address, threads=3, seed=SEED, prefix="member").start()

@@ -87,7 +87,7 @@ class StartupTest(unittest.TestCase):
         seeds = self.cluster.addresses()
         for flags in ({"workers": "many"}, {"workers": -1}, {"addr": "127.0.0.1"}, {"addr": "127.0.0.1:99999"},
                       {"startup_nodes": "nohost"}, {"startup_nodes": ""}, {"startup_nodes": "127.0.0.1:0"},
-                      {"request_timeout_ms": -5}):  # fmt: skip
+                      {"request_timeout": "-5s"}, {"request_timeout": "soon"}):  # fmt: skip
             with self.subTest(flags=flags):
                 self.assert_refuses(self.launched(seeds, flags), next(iter(flags)))
 

@@ -41,7 +41,7 @@ class RcproxyProcess:
         self.process = None
         self._flags = dict(flags or {})
         if startup_nodes:
-            self._flags["startup_nodes"] = ",".join(startup_nodes)
+            self._flags.setdefault("startup_nodes", ",".join(startup_nodes))
         self._flags.setdefault("log_dir", self.directory)
         self._extra_arguments = list(extra_arguments)
         self._output_path = os.path.join(self.directory, "output")
