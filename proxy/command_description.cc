@@ -19,11 +19,10 @@ struct FlagName {
 
 // In the order of the server.
 constexpr FlagName kFlagNames[] = {
-    {cluster::kFlagWrite, "write"},      {cluster::kFlagRead, "readonly"},
-    {cluster::kFlagModule, "module"},    {cluster::kFlagAdmin, "admin"},
-    {cluster::kFlagPubSub, "pubsub"},    {cluster::kFlagBlocking, "blocking"},
-    {cluster::kFlagNoAuth, "no_auth"},   {cluster::kFlagMayReplicate, "may_replicate"},
-    {cluster::kFlagNoMulti, "no_multi"},
+    {cluster::kFlagWrite, "write"},    {cluster::kFlagRead, "readonly"},
+    {cluster::kFlagModule, "module"},  {cluster::kFlagAdmin, "admin"},
+    {cluster::kFlagPubSub, "pubsub"},  {cluster::kFlagBlocking, "blocking"},
+    {cluster::kFlagNoAuth, "no_auth"}, {cluster::kFlagNoMulti, "no_multi"},
 };
 
 constexpr FlagName kFlagCategories[] = {
@@ -33,7 +32,7 @@ constexpr FlagName kFlagCategories[] = {
 };
 
 struct GroupCategory {
-  std::string_view group;
+  std::string_view group;  // Or a command.
   std::string_view category;
 };
 
@@ -45,13 +44,18 @@ constexpr GroupCategory kGroupCategories[] = {
     {"hash", "@hash"},
     {"hyperloglog", "@hyperloglog"},
     {"list", "@list"},
-    {"pubsub", "@pubsub"},
     {"scripting", "@scripting"},
     {"set", "@set"},
     {"sorted_set", "@sortedset"},
     {"stream", "@stream"},
     {"string", "@string"},
     {"transactions", "@transaction"},
+};
+
+// The commands whose group is not their category.
+constexpr GroupCategory kCommandCategories[] = {
+    {"sort", "@list"},    {"sort", "@set"},    {"sort", "@sortedset"},
+    {"sort_ro", "@list"}, {"sort_ro", "@set"}, {"sort_ro", "@sortedset"},
 };
 
 bool IsRange(const KeySpec& key) {
@@ -122,6 +126,12 @@ std::vector<std::string_view> CategoriesOf(const CommandSpec& spec) {
     if (spec.Has(flag.flag)) AddOnce(&names, flag.name);
   }
   if (spec.Has(cluster::kFlagAdmin)) AddOnce(&names, "@dangerous");
+  const size_t before = names.size();
+  for (const GroupCategory& own : kCommandCategories) {
+    if (own.group == spec.name) AddOnce(&names, own.category);
+  }
+  // A container does nothing itself.
+  if (names.size() > before || spec.route == Route::kContainer) return names;
   for (const GroupCategory& group : kGroupCategories) {
     if (group.group == spec.group) AddOnce(&names, group.category);
   }

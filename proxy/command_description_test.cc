@@ -72,6 +72,8 @@ TEST(CommandDescriptionTest, CategoriesFollowFromFlagsAndGroup) {
   EXPECT_THAT(CategoriesOf(Spec("del")), UnorderedElementsAre("@write", "@keyspace"));
   EXPECT_THAT(CategoriesOf(Spec("config|set")), UnorderedElementsAre("@admin", "@dangerous"));
   EXPECT_THAT(CategoriesOf(Spec("eval_ro")), ElementsAre("@scripting"));
+  EXPECT_THAT(CategoriesOf(Spec("sort_ro")), Not(Contains("@keyspace")));
+  EXPECT_THAT(CategoriesOf(Spec("client")), ElementsAre());
   EXPECT_THAT(AllCategories(), Contains("@blocking"));
   EXPECT_THAT(AllCategories(), Not(Contains("@fast")));
 }

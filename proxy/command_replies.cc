@@ -239,7 +239,7 @@ void List(LocalCall& call) {
 // ---- ACL CAT
 
 void AclCat(LocalCall& call) {
-  if (call.command.size() > 3) return call.Error(kSyntaxError);
+  if (call.command.size() > 3) return call.SubcommandSyntaxError();
   const std::vector<std::string_view> categories = AllCategories();
   if (call.command.size() == 2) {
     resp::AppendArrayHeader(&call.reply, categories.size());

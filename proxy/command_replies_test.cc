@@ -172,7 +172,8 @@ TEST(AclCatTest, ListsCategoriesAndTheirCommands) {
   const std::vector<std::string> geo = Texts(Parse(local.Ask("ACL CAT GEO")));
   EXPECT_NE(std::find(geo.begin(), geo.end(), "geoadd"), geo.end());
   EXPECT_EQ(local.Ask("ACL CAT nosuch"), "-ERR Unknown category 'nosuch'\r\n");
-  EXPECT_EQ(local.Ask("ACL CAT geo x"), "-ERR syntax error\r\n");
+  EXPECT_EQ(local.Ask("ACL CAT geo x"),
+            "-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.\r\n");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <string>
-#include <vector>
 
 #include "absl/time/time.h"
 #include "proxy/glob_pattern.h"
@@ -167,24 +166,29 @@ const Parameter* FindParameter(std::string_view name) {
   return nullptr;
 }
 
-bool IsWanted(const resp::CommandView& command, std::string_view name) {
+// What the client gets to read as the parameter's name; empty when it has not asked for it. A name
+// that is no pattern comes back as the client wrote it.
+std::string_view NameAsAsked(const resp::CommandView& command, std::string_view name) {
   for (size_t i = 2; i < command.size(); ++i) {
-    if (MatchesGlobIgnoringCase(command[i], name)) return true;
+    if (!MatchesGlobIgnoringCase(command[i], name)) continue;
+    return EqualsIgnoreCase(command[i], name) ? command[i] : name;
   }
-  return false;
+  return {};
 }
 
 void Get(LocalCall& call) {
-  std::vector<const Parameter*> wanted;
+  size_t found = 0;
+  std::string pairs;
   for (const Parameter& parameter : kParameters) {
-    if (IsWanted(call.command, parameter.name)) wanted.push_back(&parameter);
+    const std::string_view name = NameAsAsked(call.command, parameter.name);
+    if (name.empty()) continue;
+    ++found;
+    resp::AppendBulk(&pairs, name);
+    resp::AppendBulk(&pairs, parameter.value == nullptr ? std::string(parameter.fixed)
+                                                        : parameter.value(call.facts));
   }
-  resp::AppendMapHeader(&call.reply, resp::Protocol::kResp2, wanted.size());
-  for (const Parameter* parameter : wanted) {
-    resp::AppendBulk(&call.reply, parameter->name);
-    resp::AppendBulk(&call.reply, parameter->value == nullptr ? std::string(parameter->fixed)
-                                                              : parameter->value(call.facts));
-  }
+  resp::AppendMapHeader(&call.reply, resp::Protocol::kResp2, found);
+  call.reply += pairs;
 }
 
 // ---- CONFIG SET

@@ -20,7 +20,7 @@ TEST(ConfigGetTest, WhatClientsAskFor) {
   local.config.maxclients = 55;
   local.facts.tcp_port = 8088;
   EXPECT_EQ(local.Ask("CONFIG GET save"), Pair("save", ""));
-  EXPECT_EQ(local.Ask("CONFIG GET AppendOnly"), Pair("appendonly", "no"));
+  EXPECT_EQ(local.Ask("CONFIG GET AppendOnly"), Pair("AppendOnly", "no"));
   EXPECT_EQ(local.Ask("CONFIG GET databases"), Pair("databases", "1"));
   EXPECT_EQ(local.Ask("CONFIG GET maxclients"), Pair("maxclients", "55"));
   EXPECT_EQ(local.Ask("CONFIG GET port"), Pair("port", "8088"));

@@ -79,10 +79,14 @@ bool CredentialsMatch(const Config& config, std::string_view user, std::string_v
   return config.requirepass.empty() || PasswordMatches(password, config.requirepass);
 }
 
-void Authenticate(LocalCall& call, std::string_view user, std::string_view password) {
-  if (!CredentialsMatch(*call.facts.config, user, password)) return call.Error(kWrongPassError);
+// Returns false after having answered with an error.
+bool LogIn(LocalCall& call, std::string_view user, std::string_view password) {
+  if (!CredentialsMatch(*call.facts.config, user, password)) {
+    call.Error(kWrongPassError);
+    return false;
+  }
   call.session.authenticated = true;
-  call.Ok();
+  return true;
 }
 
 // ---- small commands
@@ -119,9 +123,11 @@ void Select(LocalCall& call) {
 void Auth(LocalCall& call) {
   const resp::CommandView& command = call.command;
   if (command.size() > 3) return call.Error(kSyntaxError);
-  if (command.size() == 3) return Authenticate(call, command[1], command[2]);
-  if (call.facts.config->requirepass.empty()) return call.Error(kNoPasswordError);
-  Authenticate(call, kDefaultUser, command[1]);
+  if (command.size() == 2 && call.facts.config->requirepass.empty()) {
+    return call.Error(kNoPasswordError);
+  }
+  const bool names_user = command.size() == 3;
+  if (LogIn(call, names_user ? command[1] : kDefaultUser, command[names_user ? 2 : 1])) call.Ok();
 }
 
 void Reset(LocalCall& call) {
@@ -144,14 +150,6 @@ void ReadWrite(LocalCall& call) {
 
 // ---- HELLO
 
-struct HelloOptions {
-  bool has_user = false;
-  std::string_view user;
-  std::string_view password;
-  bool has_name = false;
-  std::string_view name;
-};
-
 // Returns false after having answered with an error.
 bool ParseHelloVersion(LocalCall& call) {
   int64_t version = 0;
@@ -164,20 +162,18 @@ bool ParseHelloVersion(LocalCall& call) {
   return false;
 }
 
-// Returns false after having answered with an error.
-bool ParseHelloOptions(LocalCall& call, HelloOptions* options) {
+// Returns false after having answered with an error. As on the server each option takes effect when
+// it is read, whatever comes behind it.
+bool ApplyHelloOptions(LocalCall& call) {
   const resp::CommandView& command = call.command;
   for (size_t i = 2; i < command.size(); ++i) {
     const size_t more = command.size() - 1 - i;
     if (EqualsIgnoreCase(command[i], "AUTH") && more >= 2) {
-      options->has_user = true;
-      options->user = command[i + 1];
-      options->password = command[i + 2];
+      if (!LogIn(call, command[i + 1], command[i + 2])) return false;
       i += 2;
     } else if (EqualsIgnoreCase(command[i], "SETNAME") && more >= 1) {
-      options->has_name = true;
-      options->name = command[i + 1];
-      if (!CheckName(call, "Client names", options->name)) return false;
+      if (!CheckName(call, "Client names", command[i + 1])) return false;
+      SetName(call.session, command[i + 1]);
       i += 1;
     } else {
       call.Error(Concat("ERR Syntax error in HELLO option '", ForErrorText(command[i]), "'"));
@@ -207,17 +203,9 @@ void AppendHelloReply(LocalCall& call) {
 }
 
 void Hello(LocalCall& call) {
-  HelloOptions options;
   if (call.command.size() > 1 && !ParseHelloVersion(call)) return;
-  if (!ParseHelloOptions(call, &options)) return;
-  if (options.has_user) {
-    if (!CredentialsMatch(*call.facts.config, options.user, options.password)) {
-      return call.Error(kWrongPassError);
-    }
-    call.session.authenticated = true;
-  }
+  if (!ApplyHelloOptions(call)) return;
   if (!call.session.authenticated) return call.Error(kHelloNoAuthError);
-  if (options.has_name) SetName(call.session, options.name);
   AppendHelloReply(call);
 }
 

@@ -111,12 +111,17 @@ TEST(HelloTest, NeedsThePasswordWhereThereIsOne) {
   EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$3\r\nweb\r\n");
 }
 
-TEST(HelloTest, ABadNameKeepsTheClientOut) {
+TEST(HelloTest, OptionsTakeEffectInTheirOrder) {
   LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("HELLO 2 SETNAME early AUTH a b"), kWrongPass);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$5\r\nearly\r\n");
   local.RequirePassword("secret");
-  EXPECT_EQ(local.AskWords({"HELLO", "2", "AUTH", "default", "secret", "SETNAME", "a b"}),
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "SETNAME", "a b", "AUTH", "default", "secret"}),
             kBadName);
   EXPECT_FALSE(local.session.authenticated);
+  EXPECT_EQ(local.AskWords({"HELLO", "2", "AUTH", "default", "secret", "SETNAME", "a b"}),
+            kBadName);
+  EXPECT_TRUE(local.session.authenticated);
 }
 
 TEST(AuthTest, WithoutAPasswordTheDefaultUserMayHaveAny) {

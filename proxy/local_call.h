@@ -11,10 +11,18 @@
 #include "cluster/command_table.h"
 #include "proxy/server_facts.h"
 #include "proxy/session.h"
+#include "proxy/text.h"
 #include "resp/command_view.h"
 #include "resp/writer.h"
 
 namespace rcproxy::proxy {
+
+// A client's word as an error text may repeat it: as "%s" prints it on the server, but not at any
+// length.
+inline std::string_view ForErrorText(std::string_view word) {
+  constexpr size_t kBytesMax = 128;
+  return word.substr(0, std::min(kBytesMax, word.find('\0')));
+}
 
 struct LocalCall {
   const ServerFacts& facts;
@@ -27,14 +35,12 @@ struct LocalCall {
   void Ok() { resp::AppendSimple(&reply, "OK"); }
   // `text` begins with its code and has no "-".
   void Error(std::string_view text) { resp::AppendError(&reply, text); }
+  // For more arguments than a subcommand takes where the table knows only the least number.
+  void SubcommandSyntaxError() {
+    Error(Concat("ERR unknown subcommand or wrong number of arguments for '",
+                 ForErrorText(command[1]), "'. Try ", ToUpper(command[0]), " HELP."));
+  }
 };
-
-// A client's word as an error text may repeat it: as "%s" prints it on the server, but not at any
-// length.
-inline std::string_view ForErrorText(std::string_view word) {
-  constexpr size_t kBytesMax = 128;
-  return word.substr(0, std::min(kBytesMax, word.find('\0')));
-}
 
 using LocalHandler = void (*)(LocalCall& call);
 

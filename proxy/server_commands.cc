@@ -8,7 +8,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
-#include "cluster/command_errors.h"
 #include "cluster/hash_slot.h"
 #include "proxy/command_description.h"
 #include "proxy/config_parameters.h"
@@ -59,7 +58,7 @@ void AclWhoAmI(LocalCall& call) { resp::AppendBulk(&call.reply, "default"); }
 void AclGenPass(LocalCall& call) {
   constexpr int64_t kBitsMax = 4096;
   int64_t bits = 256;
-  if (call.command.size() > 3) return call.Error("ERR syntax error");
+  if (call.command.size() > 3) return call.SubcommandSyntaxError();
   if (call.command.size() == 3 && !resp::ParseStrictInteger(call.command[2], &bits)) {
     return call.Error("ERR value is not an integer or out of range");
   }
@@ -85,7 +84,7 @@ void AclGenPass(LocalCall& call) {
 
 void SlowLogGet(LocalCall& call) {
   int64_t count = 0;
-  if (call.command.size() > 3) return call.Error(cluster::ArityError(call.spec));
+  if (call.command.size() > 3) return call.SubcommandSyntaxError();
   if (call.command.size() == 3 &&
       (!resp::ParseStrictInteger(call.command[2], &count) || count < -1)) {
     return call.Error("ERR count should be greater than or equal to -1");

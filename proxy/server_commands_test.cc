@@ -86,8 +86,9 @@ TEST(SlowLogTest, IsOff) {
   for (const char* line : {"SLOWLOG GET x", "SLOWLOG GET -2"}) {
     EXPECT_EQ(local.Ask(line), "-ERR count should be greater than or equal to -1\r\n");
   }
-  EXPECT_EQ(local.Ask("SLOWLOG GET 1 2"),
-            "-ERR wrong number of arguments for 'slowlog|get' command\r\n");
+  EXPECT_EQ(
+      local.Ask("SLOWLOG GET 1 2"),
+      "-ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.\r\n");
 }
 
 TEST(HelpTest, ListsWhatIsServed) {
