@@ -221,14 +221,14 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     node = table_.AnyPrimary();
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
-    if (request->spec->Has(cluster::kFlagReplicaOk) && !shard.replicas.empty() &&
-        resources_.config.read_prefer != ReadPreference::kPrimary) {
+    if (MayAskReplica(*request) && !shard.replicas.empty()) {
       if (UpstreamConnection* link = ReplicaLink(shard)) return link;
     }
     node = shard.primary;
   }
   if (node == nullptr) {
-    request->failure = Request::Failure::kNoOwner;
+    const bool keyless = request->slot == Request::kNoSlot;
+    request->failure = keyless ? Request::Failure::kUnreachable : Request::Failure::kNoOwner;
     topology_.RequestRefresh();
     return nullptr;
   }
@@ -236,6 +236,14 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   if (link.CanAccept()) return &link;
   request->failure = Request::Failure::kUnreachable;
   return nullptr;
+}
+
+// What a replica has refused, or lost, goes to the primary: replicas that lag behind the map would
+// otherwise send a request round in circles.
+bool Router::MayAskReplica(const Request& request) const {
+  return resources_.config.read_prefer != ReadPreference::kPrimary &&
+         request.spec->Has(cluster::kFlagReplicaOk) && request.redirects == 0 &&
+         request.retry_at_ns == 0;
 }
 
 UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard) {
@@ -282,12 +290,12 @@ void Router::SendInternal(UpstreamNode* node, std::string_view command, Internal
 bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
                           UpstreamConnection* from) {
   using cluster::ErrorKind;
-  request->reply.Clear(resources_.segments);
   switch (redirect.kind) {
     case ErrorKind::kOther:
       return false;
     case ErrorKind::kMoved:
     case ErrorKind::kAsk:
+      request->reply.Clear(resources_.segments);
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
         DeliverText(resources_, request, kErrorTooManyRedirects);
@@ -313,7 +321,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
                          UpstreamConnection* from) {
   const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
   (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
-  if (moved && !from->replica_reads()) topology_.RequestRefresh();
+  if (moved) topology_.RequestRefresh();
   if (redirect.port == 0) return Delay(request);  // The node does not know where: ask the others.
   cluster::NodeAddress address;
   address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
@@ -331,6 +339,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   asking->sink = Request::Sink::kIgnore;
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
               kAskingCommand.size());
+  if (!link.CanAccept()) return Delay(request);  // It could not even begin to connect.
   link.AcceptAgain(request);
 }
 
@@ -376,6 +385,7 @@ bool Router::Expired(const Request* request, int64_t now_ns) const {
 bool Router::TryDelay(Request* request) {
   const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   if (Expired(request, then)) return false;  // The node's own error is the answer.
+  request->reply.Clear(resources_.segments);
   Delay(request);
   return true;
 }

@@ -87,6 +87,7 @@ class Router final : public UpstreamObserver {
   Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
   // The link that should take the request now, or nullptr when it has to be put off.
   UpstreamConnection* LinkFor(Request* request);
+  bool MayAskReplica(const Request& request) const;
   UpstreamConnection* ReplicaLink(const ShardRoute& shard);
   // Space for the command of a request that goes out, or waits, as things stand.
   char* Place(Request* request, size_t size);

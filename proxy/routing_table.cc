@@ -96,7 +96,7 @@ void RoutingTable::Sweep(int64_t now_ns) {
       if (node.retired() || (surplus && now_ns - link.last_used_ns() > idle_ns)) link.CloseIdle();
     });
     if (node.retired() && node.IsQuiet()) {
-      nodes_.erase(it++);
+      it = nodes_.erase(it);
     } else {
       ++it;
     }

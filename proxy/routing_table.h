@@ -10,12 +10,12 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "cluster/hash_slot.h"
 #include "cluster/topology.h"
 #include "proxy/upstream_node.h"
@@ -69,7 +69,9 @@ class RoutingTable {
   std::vector<ShardRoute> shards_;
   std::array<uint16_t, cluster::kSlotCount> shard_of_slot_ = {};
   std::array<uint32_t, cluster::kSlotCount> changed_epoch_ = {};
-  absl::flat_hash_map<std::string, std::unique_ptr<UpstreamNode>> nodes_;
+  // Not a hash map: while ForEachNode runs, a connection that fails may make us look at nodes that
+  // are new.
+  std::map<std::string, std::unique_ptr<UpstreamNode>> nodes_;
 };
 
 }  // namespace rcproxy::proxy

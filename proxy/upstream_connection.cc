@@ -143,11 +143,13 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     return;
   }
   if (state_ == State::kHandshaking) return OnHandshakeReply(frame);
-  Request* request = pending_.PopFront();
-  if (request == nullptr) {
+  // Nobody answers what has not been asked: such a reply belongs to nobody, and those behind it
+  // would go to the wrong clients.
+  if (pending_.IsEmpty() || pending_.Front()->stream_begin >= submitted_bytes_) {
     resources_.stats.upstream_protocol_errors.Add();
     return Fail("a reply without a request");
   }
+  Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
   DCHECK(request->reply.empty());
   request->reply.Swap(&partial_);
@@ -187,7 +189,9 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   if (front == nullptr || front->sink != Request::Sink::kClient) return;
   if (partial_.bytes() < resources_.config.stream_reply_bytes_min && !front->streaming) return;
   ReplyQueue* client = front->replies;
-  if (scanner_.type() == '-' || !client->CanStream(front)) return;
+  // An error may be a redirect, a push is for nobody, and behind an attribute it could be either.
+  const char type = scanner_.type();
+  if (type == '-' || type == '>' || type == '\0' || !client->CanStream(front)) return;
   client->Stream(front, &partial_);
   if (client->output().bytes() > resources_.config.client_output_soft_bytes) {
     client->Stall(this);
