@@ -45,7 +45,7 @@ class SimForTest {
   }
   bool RunUntil(const std::function<bool()>& condition, int64_t timeout_ns = 60 * sim::kSecond) {
     const int64_t end_ns = io.NowNs() + timeout_ns;
-    while (!condition() && io.NowNs() < end_ns) Turn(end_ns);
+    while (!condition() && io.NowNs() < end_ns) Turn(io.NowNs() + sim::kMillisecond);
     return condition();
   }
 

@@ -1,0 +1,150 @@
+#include "proxy/upstream_node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "proxy/link_for_test.h"
+#include "proxy/sim_for_test.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using sim::kMillisecond;
+using sim::kSecond;
+using testing::ElementsAre;
+using State = UpstreamConnection::State;
+
+class UpstreamNodeTest : public testing::Test, public LinkForTest {
+ protected:
+  // How long until the node may be tried again.
+  int64_t BackoffMs() {
+    const int64_t begin_ns = sim.io.NowNs();
+    sim.RunUntil([this] { return !upstream.InBackoff(); });
+    return (sim.io.NowNs() - begin_ns) / kMillisecond;
+  }
+  static SocketAddress Literal(const char* host) {
+    SocketAddress address;
+    EXPECT_TRUE(ResolveLiteral({host, 7000}, &address));
+    return address;
+  }
+};
+
+TEST_F(UpstreamNodeTest, BackoffGrowsToItsLimitWithJitterAndIsForgottenAtSuccess) {
+  sim.config.reconnect_delay_min_ms = 20;
+  sim.config.reconnect_delay_max_ms = 1000;
+  EXPECT_FALSE(upstream.InBackoff());
+  for (const int64_t delay_ms : {20, 40, 80, 160, 320, 640, 1000, 1000, 1000}) {
+    upstream.OnConnectFailed();
+    EXPECT_TRUE(upstream.InBackoff());
+    const int64_t waited_ms = BackoffMs();
+    EXPECT_GE(waited_ms, delay_ms / 2 - 1);
+    EXPECT_LE(waited_ms, delay_ms + 1);
+  }
+  upstream.OnConnectFailed();
+  upstream.OnConnectSucceeded();
+  EXPECT_FALSE(upstream.InBackoff());
+  upstream.OnConnectFailed();
+  EXPECT_LE(BackoffMs(), 21);
+}
+
+TEST_F(UpstreamNodeTest, ManyFailuresDoNotOverflow) {
+  for (int i = 0; i < 200; ++i) upstream.OnConnectFailed();
+  EXPECT_LE(BackoffMs(), 1001);
+}
+
+TEST_F(UpstreamNodeTest, TheReplicaLinkIsAConnectionOfItsOwn) {
+  EXPECT_FALSE(link().replica_reads());
+  EXPECT_TRUE(replica().replica_reads());
+  EXPECT_EQ(&replica(), &upstream.replica_link());
+  int links = 0;
+  upstream.ForEachLink([&links](UpstreamConnection&) { ++links; });
+  EXPECT_EQ(links, 2);
+}
+
+TEST_F(UpstreamNodeTest, IsQuietOnlyWhenNoLinkIsOpenOrOpening) {
+  EXPECT_TRUE(upstream.IsQuiet());
+  Send(link(), "*1\r\n$4\r\nPING\r\n", &client);
+  EXPECT_FALSE(upstream.IsQuiet());
+  Settle();
+  Reply("+PONG\r\n");
+  EXPECT_FALSE(upstream.IsQuiet());
+  link().CloseIdle();
+  Settle();
+  EXPECT_TRUE(upstream.IsQuiet());
+}
+
+// ---- names
+
+class NamedNodeTest : public UpstreamNodeTest {
+ protected:
+  ~NamedNodeTest() override { End(); }
+  void End() {
+    if (named_ == nullptr) return;
+    named_->primary_link().Fail("over");
+    sim.RunUntil([this] { return named_->IsQuiet(); });
+    named_.reset();
+  }
+  UpstreamConnection& named_link() { return named_->primary_link(); }
+
+  std::unique_ptr<UpstreamNode> named_ = std::make_unique<UpstreamNode>(
+      sim.resources, observer, resolver, cluster::NodeAddress{"node.example", 7000});
+};
+
+TEST_F(NamedNodeTest, ANameIsLookedUpAtEachConnect) {
+  Send(named_link(), "*1\r\n$4\r\nPING\r\n", &client);
+  ASSERT_EQ(resolver.questions.size(), 1u);
+  Settle();
+  EXPECT_EQ(node.connections(), 0u);
+  resolver.questions[0](Literal("10.0.0.1"));
+  sim.RunUntil([this] { return node.HasInput(); });
+  Reply("+PONG\r\n");
+  EXPECT_EQ(client.Take(), "+PONG\r\n");
+  named_link().CloseIdle();
+  Settle();
+  Send(named_link(), "*1\r\n$4\r\nPING\r\n", &client);
+  EXPECT_EQ(resolver.questions.size(), 2u);
+}
+
+TEST_F(NamedNodeTest, ANameThatIsNotFoundFailsTheConnection) {
+  Send(named_link(), "*1\r\n$1\r\nx\r\n", &client);
+  resolver.questions[0](SocketAddress());
+  EXPECT_THAT(observer.lost, ElementsAre("x unsent"));
+  EXPECT_THAT(observer.failures, ElementsAre("host name not found"));
+  EXPECT_EQ(named_link().state(), State::kIdle);
+}
+
+TEST_F(NamedNodeTest, ASlowLookUpIsPartOfTheConnectTimeout) {
+  Send(named_link(), "*1\r\n$1\r\nx\r\n", &client);
+  sim.RunFor(kSecond + 2 * kMillisecond);
+  EXPECT_THAT(observer.failures, ElementsAre("connect timeout"));
+  EXPECT_EQ(named_link().state(), State::kIdle);
+  resolver.questions[0](Literal("10.0.0.1"));  // Too late.
+  EXPECT_EQ(named_link().state(), State::kIdle);
+  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+}
+
+TEST_F(NamedNodeTest, TheAnswersToTwoLookUpsOpenOneConnection) {
+  Send(named_link(), "*1\r\n$1\r\nx\r\n", &client);
+  sim.RunFor(kSecond + 2 * kMillisecond);
+  sim.RunUntil([this] { return named_link().CanAccept(); });
+  Send(named_link(), "*1\r\n$1\r\ny\r\n", &client);
+  ASSERT_EQ(resolver.questions.size(), 2u);
+  resolver.questions[0](Literal("10.0.0.1"));
+  resolver.questions[1](Literal("10.0.0.1"));
+  EXPECT_EQ(sim.io.open_descriptors(), 1u);
+  Settle();
+  EXPECT_EQ(node.Take(), "*1\r\n$1\r\ny\r\n");
+}
+
+TEST_F(NamedNodeTest, AnAnswerAfterTheNodeHasGoneIsIgnored) {
+  Send(named_link(), "*1\r\n$1\r\nx\r\n", &client);
+  End();
+  resolver.questions[0](Literal("10.0.0.1"));
+  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy
