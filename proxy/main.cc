@@ -38,7 +38,7 @@ sigset_t StopSignals() {
 
 int Fail(const absl::Status& status) {
   LOG(ERROR) << status.message();
-  std::cerr << "rcproxy: " << status.message() << std::endl;
+  if (!FLAGS_logtostderr) std::cerr << "rcproxy: " << status.message() << std::endl;
   return 1;
 }
 
@@ -48,13 +48,13 @@ int Run(const Config& config, const sigset_t& signals) {
   std::thread signal_thread([&server, &signals] {
     int signal = 0;
     sigwait(&signals, &signal);
-    LOG(INFO) << "signal " << signal << ": stopping";
     server.Interrupt();
   });
   const absl::Status ready = server.WaitUntilReady();
   if (ready.ok()) {
     LOG(INFO) << "rcproxy " << kVersion << " is ready, " << config.workers << " workers";
     signal_thread.join();
+    LOG(INFO) << "stopping";
     server.Stop();
     LOG(INFO) << "stopped";
     return 0;

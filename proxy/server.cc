@@ -92,6 +92,12 @@ absl::Status Server::Start() {
       LOG(INFO) << "io_uring: " << facts_.kernel_features;
     }
   }
+  if (!config_.debug_addr.empty()) {
+    auto debug_server = DebugServer::Start(config_.debug_addr, facts_.workers);
+    if (!debug_server.ok()) return debug_server.status();
+    debug_server_ = *std::move(debug_server);
+    LOG(INFO) << "metrics on " << config_.debug_addr << " port " << debug_server_->port();
+  }
   // Only now, when all workers are there to receive the map.
   Worker* first = workers_.front()->worker.get();
   first->mailbox().Post([first] { first->Start(); });
@@ -271,7 +277,10 @@ void Server::Stop() {
     release_workers_ = true;
     changed_.notify_all();
   }
-  for (auto& thread : workers_) thread->thread.join();
+  for (auto& thread : workers_) {
+    if (thread->thread.joinable()) thread->thread.join();  // Not all, when the start has failed.
+  }
+  debug_server_.reset();
   workers_.clear();
 }
 

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "proxy/config.h"
+#include "proxy/debug_server.h"
 #include "proxy/listener.h"
 #include "proxy/local_commands.h"
 #include "proxy/resolver.h"
@@ -61,6 +62,7 @@ class Server final : private WorkerHost {
 
   const Config& config_;
   ServerFacts facts_;
+  std::unique_ptr<DebugServer> debug_server_;  // Reads the counters of workers_.
   Resolver resolver_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
