@@ -26,8 +26,7 @@ absl::Status AtMost(int64_t value, int64_t maximum, const std::string& flag) {
 }
 
 std::vector<std::string> SplitList(std::string_view list) {
-  std::vector<std::string> parts =
-      absl::StrSplit(std::string(list), ',', absl::SkipWhitespace());
+  std::vector<std::string> parts = absl::StrSplit(std::string(list), ',', absl::SkipWhitespace());
   for (std::string& part : parts) absl::StripAsciiWhitespace(&part);
   return parts;
 }
@@ -140,6 +139,7 @@ absl::Status Config::Validate() const {
       {reconnect_delay_min_ms, 1, "reconnect_delay_min"},
       {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1, "client_stall_timeout"},
+      {batch_wait_us, 0, "batch_wait_us"},
       {maxclients, 1, "maxclients"},
       {client_pipeline_max, 1, "client_pipeline_max"},
       {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},

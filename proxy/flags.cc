@@ -68,6 +68,10 @@ DEFINE_string(upstream_username, "", "User for AUTH at the nodes; empty = the de
 DEFINE_string(upstream_password, "", "Password for AUTH at the nodes; empty = no AUTH");
 DEFINE_uint64(log_every_n, 0, "Log one of so many commands: client, name, size; 0 = none");
 DEFINE_string(debug_addr, "", "HOST:PORT of the metrics page (Prometheus); empty = none");
+DEFINE_int64(
+    batch_wait_us, 50,
+    "Longest time in microseconds to gather completions while many requests are in flight, so "
+    "that more of them share a send; 0 = never");
 DEFINE_uint64(
     zero_copy_min_bytes, 0,
     "Try to send pieces of at least so many bytes without a copy; stops by itself when the "
@@ -161,6 +165,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.log_every_n = FLAGS_log_every_n;
   config.debug_addr = FLAGS_debug_addr;
   config.zero_copy_min_bytes = FLAGS_zero_copy_min_bytes;
+  config.batch_wait_us = FLAGS_batch_wait_us;
   config.flagfile = FLAGS_flagfile;
   if (absl::Status status = config.Validate(); !status.ok()) return status;
   return config;

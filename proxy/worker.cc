@@ -36,8 +36,7 @@ void Worker::Start() {
 }
 
 void Worker::RunTurn() {
-  const bool dirty = !resources_.dirty_clients.IsEmpty() || !resources_.dirty_upstreams.IsEmpty();
-  resources_.io.Poll(dirty ? 0 : resources_.timers.NextDeadlineNs());
+  Wait();
   stats_.loop_turns.Add();
   mailbox_.Drain();
   resources_.timers.RunExpired(resources_.io.NowNs());
@@ -45,6 +44,20 @@ void Worker::RunTurn() {
   DestroyGone();
   if (state_ != State::kRunning) AdvanceDrain();
   ArmTick();
+}
+
+void Worker::Wait() {
+  const bool dirty = !resources_.dirty_clients.IsEmpty() || !resources_.dirty_upstreams.IsEmpty();
+  if (dirty) {
+    resources_.io.Poll(0);
+    return;
+  }
+  const int64_t batch_wait_us = resources_.config.batch_wait_us;
+  if (batch_wait_us > 0) {
+    resources_.io.SetBatchHint(batch_policy_.Want(stats_.requests_in_flight.value()),
+                               batch_wait_us);
+  }
+  batch_policy_.OnDelivered(resources_.io.Poll(resources_.timers.NextDeadlineNs()));
 }
 
 void Worker::FlushAll() {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cluster/topology.h"
+#include "proxy/batch_policy.h"
 #include "proxy/client_connection.h"
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
@@ -90,6 +91,7 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
   void CheckMemory();
   void CloseIdleClients(int64_t now_ns);
   void CloseLargestOutput();
+  void Wait();
   void FlushAll();
   void DestroyGone();
   void AdvanceDrain();
@@ -108,6 +110,7 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
   std::vector<ClientConnection*> gone_;
   ObjectPool<ClientConnection> client_pool_;
   size_t client_count_ = 0;
+  BatchPolicy batch_policy_;
   State state_ = State::kRunning;
   bool memory_pressure_ = false;
   int64_t drain_deadline_ns_ = 0;
