@@ -171,7 +171,7 @@ void FakeNode::AnswerKeyed(Connection& connection, const KeyRule& rule, const Fa
   connection.asking = false;  // Holds for one command.
   if (!reply.empty()) return Send(connection, reply);
   reply = store_.Execute(args, Null(connection));
-  shared_.log.push_back({this, connection.id, args, reply});
+  shared_.log.push_back({shared_.network.schedule().now_ns(), this, connection.id, args, reply});
   SimRandom& random = shared_.network.schedule().random();
   if (std::exchange(lose_next_reply_, false) || random.OneIn(shared_.lost_reply_one_in)) {
     return connection.peer->Reset();

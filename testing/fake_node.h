@@ -29,6 +29,7 @@ class FakeNode;
 
 // A command that changed or read data.
 struct ExecutedCommand {
+  int64_t time_ns;
   const FakeNode* node;
   uint64_t connection;
   FakeArgs args;
@@ -80,7 +81,7 @@ class FakeNode {
   // The next command on data is answered by `error` ("-ERR ...", no line end), not executed.
   void FailNext(std::string error) { next_error_ = std::move(error); }
   // The next command on data is executed, then the connection is reset.
-  void LoseNextReply() { lose_next_reply_ = true; }
+  void LoseNextReply(bool lose = true) { lose_next_reply_ = lose; }
   void ResetConnections();
   size_t open_connections() const;
 

@@ -56,6 +56,7 @@ class SimIo final : public uring::Io {
   void set_horizon_ns(int64_t horizon_ns) { horizon_ns_ = horizon_ns; }
   // Poll returns after any event of the network, also one that the system under test does not see.
   void set_returns_after_each_event(bool value) { returns_after_each_event_ = value; }
+  void set_open_failure_one_in(uint64_t one_in) { options_.open_failure_one_in = one_in; }
   // Polls that would have waited for ever.
   int stalls() const { return stalls_; }
   // Descriptors that the system under test has not closed, listening ones included.
@@ -124,7 +125,7 @@ class SimIo final : public uring::Io {
   bool AdvanceToNextEvent(int64_t deadline_ns);
 
   SimNetwork& network_;
-  const SimIoOptions options_;
+  SimIoOptions options_;
   uring::ChunkPool receive_pool_;
   std::map<int, std::unique_ptr<Descriptor>> descriptors_;
   std::deque<int> parked_;

@@ -66,6 +66,7 @@ class SimWorld {
   SubjectOptions subject_options_;
   std::unique_ptr<SimIo> io_;
   std::unique_ptr<SystemUnderTest> subject_;
+  uint64_t turns_ = 0;
 };
 
 }  // namespace rcproxy::sim

@@ -53,6 +53,7 @@ SimulatorResult Simulator::Run() {
 void Simulator::DrawSetting() {
   client_count_ = static_cast<int>(random_.Between(1, 12));
   habits_.pipeline_max = random_.OneIn(3) ? 200 : 20;
+  habits_.pause_max_ns = habits_.pipeline_max * 500 * kMicrosecond;
   habits_.leave_one_in = random_.OneIn(2) ? 50 : 0;
   habits_.stop_reading_one_in = random_.OneIn(3) ? 20 : 0;
   strict_ = !random_.OneIn(4);
@@ -148,6 +149,7 @@ std::string Simulator::Chaos() {
     }
   }
   chaos_->Heal();
+  world_.io().set_open_failure_one_in(0);
   for (const auto& client : clients_) client->CalmDown();
   return "";
 }
@@ -208,6 +210,17 @@ std::string Simulator::CheckExecutions() {
     }
   }
   return "";
+}
+
+std::string Simulator::ExecutionsOf(const std::string& key) {
+  std::string text;
+  for (const ExecutedCommand& command : world_.cluster().log()) {
+    if (std::find(command.args.begin(), command.args.end(), key) == command.args.end()) continue;
+    text += Concat("  ", command.time_ns / kMicrosecond, " us: ", command.node->name(),
+                   ", connection ", command.connection, ": ",
+                   Printable(EncodeCommand(command.args)), " -> ", Printable(command.reply), "\n");
+  }
+  return text;
 }
 
 std::string Simulator::End() {

@@ -34,6 +34,8 @@ class Simulator {
  public:
   Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory);
   SimulatorResult Run();
+  // What the nodes have executed on `key`, in order; for the search of a cause.
+  std::string ExecutionsOf(const std::string& key);
 
  private:
   void DrawSetting();

@@ -161,6 +161,7 @@ void SimulatorChaos::Heal() {
   for (FakeNode* node : cluster.nodes()) {
     if (!node->member().alive) cluster.Restart(*node);
     node->SetGarbage(false);
+    node->LoseNextReply(false);
     node->SetLoading(false);
     node->SetClusterDown(false);
     node->SetPaused(false);

@@ -36,7 +36,7 @@ std::string SimulatorClient::Step() {
     peer_->SetReading(false);
   } else {
     peer_->SetReading(true);
-    SendPipeline();
+    if (requests_.size() < 2u * habits_.pipeline_max) SendPipeline();
   }
   return "";
 }

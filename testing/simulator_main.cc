@@ -13,7 +13,8 @@
 
 DEFINE_uint64(seed, 1, "The first seed");
 DEFINE_uint64(runs, 1, "How many seeds, one after another");
-DEFINE_int32(duration_ms, 2000, "Virtual milliseconds of faults in each run");
+DEFINE_int32(duration_ms, 1000, "Virtual milliseconds of faults in each run");
+DEFINE_string(key, "", "Prints what the nodes have executed on this key");
 DEFINE_bool(history, false, "Prints the faults of each run");
 
 int main(int argc, char** argv) {
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
     const SimulatorResult result = simulator.Run();
     const bool failed = !result.problem.empty();
     if (failed || FLAGS_history) std::printf("%s\n", result.history.c_str());
+    if (!FLAGS_key.empty()) std::printf("%s\n", simulator.ExecutionsOf(FLAGS_key).c_str());
     std::printf("seed %" PRIu64 ": %" PRIu64 " commands, %" PRIu64 " errors, %" PRIu64
                 " faults (%s)\n",
                 seed, result.commands, result.errors, result.faults, result.setting.c_str());

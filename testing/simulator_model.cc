@@ -97,8 +97,9 @@ std::vector<std::string_view> ReplyElements(std::string_view reply) {
 
 size_t SimulatorModel::AddWrite(const std::string& key, std::optional<std::string> value) {
   History& history = histories_[key];
-  history.push_back({.value = std::move(value)});
-  return history.size() - 1;
+  if (value.has_value()) history.index[*value] = history.writes.size();
+  history.writes.push_back({.value = std::move(value)});
+  return history.writes.size() - 1;
 }
 
 SimulatedRequest SimulatorModel::Append(const std::string& key) {
@@ -144,7 +145,7 @@ SimulatedRequest SimulatorModel::Get(const std::vector<std::string>& keys) {
   request.args = {keys.size() > 1 ? "MGET" : "GET"};
   for (const std::string& key : keys) {
     request.args.push_back(key);
-    request.positions.push_back(histories_[key].size());
+    request.positions.push_back(histories_[key].writes.size());
   }
   return request;
 }
@@ -195,14 +196,14 @@ std::string SimulatorModel::CheckInteger(const SimulatedRequest& request, std::s
   const std::optional<int64_t> value =
       reply[0] == ':' ? ParseNumber(reply.substr(1, reply.size() - 3)) : std::nullopt;
   if (!value.has_value()) return "not an integer";
-  if (request.kind == SimulatedRequest::Kind::kIncrement) {
-    const std::string problem = CheckSum(request.keys[0], request.positions[0], *value - 1);
-    if (!problem.empty()) return problem;
-  } else if (request.kind != SimulatedRequest::Kind::kAppend &&
-             (*value < 0 || *value > static_cast<int64_t>(request.keys.size()))) {
+  const bool counts = request.kind == SimulatedRequest::Kind::kDelete ||
+                      request.kind == SimulatedRequest::Kind::kCount;
+  if (counts && (*value < 0 || *value > static_cast<int64_t>(request.keys.size()))) {
     return "counted more keys than were named";
   }
-  return Settle(request, State::kDone);
+  const std::string problem = Settle(request, State::kDone);
+  if (!problem.empty() || request.kind != SimulatedRequest::Kind::kIncrement) return problem;
+  return CheckSum(request.keys[0], request.positions[0] + 1, *value);
 }
 
 std::string SimulatorModel::CheckRead(const SimulatedRequest& request, std::string_view reply) {
@@ -225,7 +226,7 @@ std::string SimulatorModel::Settle(const SimulatedRequest& request, State state)
     return "";
   }
   for (size_t i = 0; i < request.keys.size(); ++i) {
-    Write& write = histories_[request.keys[i]][request.positions[i]];
+    Write& write = histories_[request.keys[i]].writes[request.positions[i]];
     CHECK(write.state == State::kPending);
     write.state = state;
     if (write.shown && state == State::kRefused) return "refused, but it had been executed";
@@ -260,29 +261,27 @@ bool SimulatorModel::MayShow(Write& write, bool later) {
 
 std::string SimulatorModel::CheckTokens(const std::string& key, size_t position,
                                         std::string_view value) {
-  History& history = histories_[key];
+  std::vector<Write>& history = histories_[key].writes;
   std::set<size_t> seen;
   std::vector<size_t> done;
   while (!value.empty()) {
     const size_t size = std::min(value.find(';'), value.size() - 1) + 1;
     const std::string token(value.substr(0, size));
     value.remove_prefix(size);
-    const auto it = std::find_if(history.begin(), history.end(),
-                                 [&](const Write& write) { return write.value == token; });
-    if (it == history.end()) return Concat("was never written: ", Show(token));
-    const size_t index = it - history.begin();
+    const auto it = histories_[key].index.find(token);
+    if (it == histories_[key].index.end()) return Concat("was never written: ", Show(token));
+    const size_t index = it->second;
     if (!seen.insert(index).second) return Concat("written twice: ", Show(token));
-    if (!MayShow(*it, index >= position)) return Concat("must not show: ", Show(token));
-    if (it->state == State::kDone) done.push_back(index);
+    if (!MayShow(history[index], index >= position)) return Concat("must not show: ", Show(token));
+    if (history[index].state == State::kDone) done.push_back(index);
   }
   std::vector<size_t> expected;
-  for (size_t i = 0; i < position; ++i) {
+  for (size_t i = 0; i < std::min(position, history.size()); ++i) {
     if (history[i].state == State::kDone) expected.push_back(i);
   }
+  // Where commands may overtake each other, only the final value has to be complete.
+  if (!strict_ && position != kFinal) return "";
   if (!strict_) std::sort(done.begin(), done.end());
-  if (!strict_ && std::includes(done.begin(), done.end(), expected.begin(), expected.end())) {
-    return "";
-  }
   if (done == expected) return "";
   for (size_t index : expected) {
     if (seen.count(index) == 0) return Concat("is lost: ", Show(history[index].value));
@@ -292,9 +291,9 @@ std::string SimulatorModel::CheckTokens(const std::string& key, size_t position,
 
 std::string SimulatorModel::CheckLast(const std::string& key, size_t position,
                                       const std::optional<std::string>& value) {
-  History& history = histories_[key];
+  std::vector<Write>& history = histories_[key].writes;
   std::optional<std::string> last;
-  for (size_t i = 0; i < position; ++i) {
+  for (size_t i = 0; i < std::min(position, history.size()); ++i) {
     if (history[i].state == State::kDone) last = history[i].value;
   }
   if (value == last) return "";
@@ -315,25 +314,25 @@ std::string SimulatorModel::CheckLast(const std::string& key, size_t position,
 }
 
 std::string SimulatorModel::CheckSum(const std::string& key, size_t position, int64_t value) {
-  const History& history = histories_[key];
+  const std::vector<Write>& history = histories_[key].writes;
   int64_t low = 0, high = 0;
   for (size_t i = 0; i < history.size(); ++i) {
     const State state = history[i].state;
     low += i < position && state == State::kDone;
     const bool earlier_done = i < position && state == State::kDone;
     // A later one may have gone first only if its outcome is, or will be, unknown.
-    const bool perhaps = state == State::kUnknown || (i > position && state != State::kRefused);
+    const bool perhaps = state == State::kUnknown || (i >= position && state != State::kRefused) ||
+                         (!strict_ && state == State::kPending);
     high += earlier_done || perhaps;
   }
-  // Where commands may overtake each other, only the final sum has a lower bound.
-  if (!strict_ && position < history.size()) low = 0;
+  if (!strict_ && position != kFinal) low = 0;
   if (value >= low && value <= high) return "";
   return Concat("the sum is ", value, ", not ", low, "..", high);
 }
 
 std::string SimulatorModel::CheckStored(const std::string& key,
                                         const std::optional<std::string>& value) {
-  return CheckValue(key, histories_[key].size(), value);
+  return CheckValue(key, kFinal, value);
 }
 
 std::vector<std::string> SimulatorModel::Keys() const {
@@ -345,10 +344,9 @@ std::vector<std::string> SimulatorModel::Keys() const {
 bool SimulatorModel::MustNotBeExecuted(const std::string& key, const std::string& value) const {
   const auto history = histories_.find(key);
   if (history == histories_.end()) return true;
-  for (const Write& write : history->second) {
-    if (write.value == value) return write.state == State::kRefused;
-  }
-  return true;
+  const auto write = history->second.index.find(value);
+  if (write == history->second.index.end()) return true;
+  return history->second.writes[write->second].state == State::kRefused;
 }
 
 }  // namespace rcproxy::sim

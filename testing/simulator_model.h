@@ -18,6 +18,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -54,7 +56,7 @@ struct SimulatedRequest {
 
 class SimulatorModel {
  public:
-  // `strict`: no write may overtake an earlier command. Off when nodes answer commands of one
+  // `strict`: no command may overtake an earlier one. Off when nodes answer commands of one
   // pipeline differently on purpose (LOADING for the first, OK for the second).
   SimulatorModel(int client, bool strict) : client_(client), strict_(strict) {}
 
@@ -79,12 +81,17 @@ class SimulatorModel {
 
  private:
   enum class State : uint8_t { kPending, kDone, kRefused, kUnknown };
+  // A read behind all writes, after the last one was settled.
+  static constexpr size_t kFinal = std::numeric_limits<size_t>::max();
   struct Write {
     std::optional<std::string> value;  // Absent: DEL.
     State state = State::kPending;
     bool shown = false;  // Has been read before it was answered.
   };
-  using History = std::vector<Write>;
+  struct History {
+    std::vector<Write> writes;
+    std::map<std::string, size_t, std::less<>> index;  // By value; each is written once.
+  };
 
   size_t AddWrite(const std::string& key, std::optional<std::string> value);
   std::string Settle(const SimulatedRequest& request, State state);

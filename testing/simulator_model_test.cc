@@ -90,11 +90,13 @@ TEST_F(SimulatorModelTest, TheLastSetOrDeleteCounts) {
 
 TEST_F(SimulatorModelTest, CountersCountEachIncrementOnce) {
   EXPECT_EQ(model_.Check(model_.Increment("i1"), ":1\r\n"), "");
-  EXPECT_NE(model_.Check(model_.Increment("i1"), ":1\r\n"), "");
+  EXPECT_EQ(model_.Check(model_.Increment("i1"), ":2\r\n"), "");
+  EXPECT_NE(Read(model_, "i1", "1"), "");
   SimulatorModel other(2, /*strict=*/true);
   EXPECT_NE(other.Check(other.Increment("i1"), ":2\r\n"), "");
   model_.Lose(model_.Increment("i1"));
   EXPECT_EQ(model_.CheckStored("i1", "1"), "the sum is 1, not 2..3");
+  EXPECT_EQ(model_.CheckStored("i1", "3"), "");
 }
 
 TEST_F(SimulatorModelTest, RepliesHaveTheShapeOfTheirCommands) {
@@ -112,7 +114,9 @@ TEST_F(SimulatorModelTest, WithoutStrictnessOrderIsFreeButNothingIsLost) {
   EXPECT_EQ(model.Check(one, ":1\r\n"), "");
   EXPECT_EQ(model.Check(two, ":1\r\n"), "");
   EXPECT_EQ(Read(model, "a1", two.args[2] + one.args[2]), "");
-  EXPECT_NE(Read(model, "a1", two.args[2]), "");
+  EXPECT_EQ(Read(model, "a1", two.args[2]), "");
+  EXPECT_NE(model.CheckStored("a1", two.args[2]), "");
+  EXPECT_EQ(model.CheckStored("a1", two.args[2] + one.args[2]), "");
 }
 
 }  // namespace
