@@ -149,6 +149,7 @@ class TidyTest(unittest.TestCase):
                 missing[folder + "/README.md"] = "does not exist"
                 continue
             unnamed = [name for name in names if name not in ("README.md", "BUILD.bazel")
+                       and not re.search(r"_test\.\w+$", name)
                        and not any(alias in table for alias in _aliases(name))]  # fmt: skip
             if unnamed:
                 missing[folder + "/README.md"] = f"does not name {unnamed}"
