@@ -24,14 +24,29 @@ using uring::Slice;
 
 namespace {
 
+constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
+constexpr size_t kPartialBytesEarned = 1 << 20;
 
+bool Is(std::string_view word, std::string_view expected) {
+  return word.size() == expected.size() &&
+         strncasecmp(word.data(), expected.data(), word.size()) == 0;
+}
+
+// XREAD and XREADGROUP block only when told to, by an option before STREAMS. Names and numbers
+// between the options are skipped, as they may read like options.
 bool AsksToBlock(const CommandSpec& spec, const CommandView& command) {
   if (!spec.Has(cluster::kFlagBlocking)) return false;
-  // XREAD and XREADGROUP block only when told to, by an option before STREAMS.
+  const bool stream_read = spec.name.starts_with("xread");
   for (size_t i = 1; i < command.size(); ++i) {
-    if (command[i].size() == 7 && strncasecmp(command[i].data(), "streams", 7) == 0) return false;
-    if (command[i].size() == 5 && strncasecmp(command[i].data(), "block", 5) == 0) return true;
+    if (Is(command[i], "block")) return true;
+    if (!stream_read) continue;
+    if (Is(command[i], "streams")) return false;
+    if (Is(command[i], "group")) {
+      i += 2;
+    } else if (Is(command[i], "count")) {
+      i += 1;
+    }
   }
   return false;
 }
@@ -70,9 +85,14 @@ resp::RequestLimits ClientConnection::Limits() const {
 
 void ClientConnection::OnReceived(Slice data) {
   resources_.stats.client_bytes_received.Add(data.size());
+  session_.last_command_ns = resources_.io.NowNs();
   if (state_ != State::kOpen) return;
   if (blocked_) return Keep(data.chunk(), data.view());
   Consume(std::move(data));
+  if (owner_.UnderMemoryPressure() && state_ == State::kOpen && socket_.receiving()) {
+    resources_.stats.client_pauses.Add();
+    socket_.PauseReceive();  // Until BeforeFlush finds that there is room.
+  }
 }
 
 void ClientConnection::Consume(Slice data) {
@@ -128,24 +148,40 @@ void ClientConnection::KeepPartial(std::string_view piece) {
   partial_ = resources_.partials.New();
   partial_->scanner.Swap(resources_.scanner);
   partial_->size = 0;
-  GrowPartial(std::max(partial_->scanner.size_hint(), piece.size() + 1));
+  if (!GrowPartial(partial_->scanner.size_hint(), piece.size() + 1)) return;
   std::memcpy(partial_->block.begin, piece.data(), piece.size());
   partial_->size = piece.size();
 }
 
-void ClientConnection::GrowPartial(size_t capacity) {
-  capacity = std::max(capacity, kPartialBytesMin);
-  Staging::Block block = resources_.client_staging.Take(capacity, capacity);
+// Makes room for `needed` bytes, and for as much of what the command announces as it has earned by
+// sending half of it: an announcement alone takes no memory. Returns false when there is no room
+// and the client has been told so.
+bool ClientConnection::GrowPartial(size_t announced, size_t needed) {
+  const size_t earned = std::max(kPartialBytesEarned, 2 * partial_->size);
+  // By a constant factor at least: a long command of short arguments announces itself bit by bit,
+  // and would be copied at each.
+  const size_t wanted = std::max(announced, partial_->size + partial_->size / 2);
+  const size_t capacity = std::max({kPartialBytesMin, needed, std::min(wanted, earned)});
+  if (capacity > Resources::kOutputChunkBytes &&
+      resources_.BytesInUse() + capacity > resources_.config.memory_limit_bytes) {
+    resources_.stats.clients_closed_memory.Add();
+    ReleasePartial();
+    replies_.Reply(kErrorMemory);
+    Drain();
+    return false;
+  }
+  const Staging::Block block = resources_.client_staging.Take(capacity, capacity);
   if (partial_->block.chunk != nullptr) {
     std::memcpy(block.begin, partial_->block.begin, partial_->size);
     ChunkPool::Unref(partial_->block.chunk);
   }
   partial_->block = block;
+  return true;
 }
 
 void ClientConnection::ReleasePartial() {
   if (partial_ == nullptr) return;
-  ChunkPool::Unref(partial_->block.chunk);
+  if (partial_->block.chunk != nullptr) ChunkPool::Unref(partial_->block.chunk);
   partial_->block = {nullptr, nullptr, nullptr};
   partial_->scanner.Reset();
   resources_.partials.Recycle(std::exchange(partial_, nullptr));
@@ -156,10 +192,8 @@ std::string_view ClientConnection::ContinuePartial(Chunk*, std::string_view data
     PartialCommand& partial = *partial_;
     // Never more than the command needs, so that what follows it stays where it lies.
     const size_t wanted = std::max(partial.scanner.size_hint(), partial.size + 1);
-    if (wanted > static_cast<size_t>(partial.block.end - partial.block.begin)) {
-      GrowPartial(std::max(wanted, std::min<size_t>(2 * partial.size, 1 << 20)));
-    }
-    const size_t taken = std::min(wanted - partial.size, data.size());
+    if (partial.capacity() == partial.size && !GrowPartial(wanted, partial.size + 1)) return {};
+    const size_t taken = std::min(std::min(wanted, partial.capacity()) - partial.size, data.size());
     std::memcpy(partial.block.begin + partial.size, data.data(), taken);
     partial.size += taken;
     data.remove_prefix(taken);
@@ -223,7 +257,6 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       if (router_.Route(&replies_, spec, command, chunk) == Router::Verdict::kWait) return Block();
       resources_.stats.commands.Add();
       session_.last_command = &spec;
-      session_.last_command_ns = resources_.io.NowNs();
       if (resources_.config.log_every_n > 0) LogSample(spec, command);
       return Progress::kContinue;
     case Route::kLocal:
@@ -257,11 +290,11 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
   resources_.stats.commands.Add();
   resources_.stats.commands_local.Add();
   session_.last_command = &spec;
-  session_.last_command_ns = resources_.io.NowNs();
   std::string& reply = resources_.reply_text;
   reply.clear();
   const LocalCommands::After after = local_.Run(spec, command, &session_, &reply);
   replies_.Reply(reply);
+  if (reply.capacity() > kReplyTextKept) reply = std::string();
   if (after == LocalCommands::After::kContinue) return Progress::kContinue;
   Drain();
   return Progress::kStop;
@@ -279,9 +312,8 @@ ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text
 
 bool ClientConnection::AtLimit() const {
   const Config& config = resources_.config;
-  return replies_.size() >= config.client_pipeline_max ||
-         replies_.output().bytes() >= config.client_output_soft_bytes ||
-         owner_.UnderMemoryPressure();
+  return replies_.in_flight() >= config.client_pipeline_max ||
+         replies_.bytes() >= config.client_output_soft_bytes;
 }
 
 ClientConnection::Progress ClientConnection::Block() {
@@ -293,9 +325,8 @@ ClientConnection::Progress ClientConnection::Block() {
 // soon as it can.
 bool ClientConnection::MayResume() const {
   const Config& config = resources_.config;
-  if (replies_.delayed() > 0 || owner_.UnderMemoryPressure()) return false;
-  return replies_.size() <= config.client_pipeline_max / 2 &&
-         replies_.output().bytes() <= config.client_output_soft_bytes / 2;
+  return replies_.delayed() == 0 && replies_.in_flight() <= config.client_pipeline_max / 2 &&
+         replies_.bytes() <= config.client_output_soft_bytes / 2;
 }
 
 void ClientConnection::Resume() {
@@ -321,12 +352,17 @@ void ClientConnection::Resume() {
 
 void ClientConnection::BeforeFlush() {
   if (replies_.broken()) return Close();
-  if (blocked_ && state_ == State::kOpen && MayResume()) Resume();
+  if (state_ != State::kOpen) return;
+  if (blocked_) {
+    if (MayResume()) Resume();
+  } else if (!socket_.receiving() && !input_ended_ && !owner_.UnderMemoryPressure()) {
+    socket_.StartReceive();
+  }
 }
 
 void ClientConnection::Flush() {
   if (state_ == State::kClosing) return;
-  if (replies_.output().bytes() > resources_.config.client_output_hard_bytes) {
+  if (replies_.bytes() > resources_.config.client_output_hard_bytes) {
     resources_.stats.clients_closed_output_limit.Add();
     return Close();
   }
@@ -355,7 +391,10 @@ void ClientConnection::OnReceiveEnded(int error) {
 void ClientConnection::Drain() {
   if (state_ != State::kOpen) return;
   state_ = State::kDraining;
-  if (!input_ended_) socket_.PauseReceive();
+  backlog_.Clear(resources_.segments);
+  // What else the client sends is thrown away instead of left unread: TCP answers a close with
+  // bytes unread by a reset, which would take the last replies with it.
+  if (!input_ended_) socket_.StartReceive();
   resources_.MarkDirty(resources_.dirty_clients, this);
 }
 
@@ -377,6 +416,11 @@ void ClientConnection::OnSocketClosed() {
   replies_.Abandon();
   if (Flushable::IsLinked()) Flushable::Unlink();
   owner_.OnClientGone(this);
+}
+
+size_t ClientConnection::BytesHeld() const {
+  const size_t partial = partial_ == nullptr ? 0 : partial_->capacity();
+  return replies_.BytesHeld() + backlog_.bytes() + partial;
 }
 
 void ClientConnection::CheckInvariants() const {

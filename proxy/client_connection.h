@@ -60,7 +60,10 @@ class ClientConnection final : public uring::SocketListener,
 
   const Session& session() const { return session_; }
   const ReplyQueue& replies() const { return replies_; }
-  bool IsIdle() const { return replies_.empty() && partial_ == nullptr && !blocked_; }
+  // Nothing is under way for it. One that has sent half a command is idle too.
+  bool IsIdle() const { return replies_.empty(); }
+  // Memory that would come back if this client went.
+  size_t BytesHeld() const;
   void CheckInvariants() const;
 
   // SocketListener
@@ -80,7 +83,7 @@ class ClientConnection final : public uring::SocketListener,
   // Adds bytes of `data` to the cut command until it is complete. Returns what is left of `data`.
   std::string_view ContinuePartial(uring::Chunk* chunk, std::string_view data);
   void KeepPartial(std::string_view piece);
-  void GrowPartial(size_t capacity);
+  bool GrowPartial(size_t announced, size_t needed);
   void ReleasePartial();
   Progress Handle(resp::ScanStatus status, const resp::RequestScanner& scanner,
                   uring::Chunk* chunk);

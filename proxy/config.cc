@@ -157,6 +157,9 @@ absl::Status Config::Validate() const {
     }
   }
   if (absl::Status status = ValidateLongestTimes(); !status.ok()) return status;
+  if (absl::Status status = AtMost(redirects_max, 200, "redirects_max"); !status.ok()) {
+    return status;
+  }
   if (client_output_hard_bytes < client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");
@@ -164,8 +167,7 @@ absl::Status Config::Validate() const {
   if (read_prefer == ReadPreference::kReplicaSameZone && zone_prefix.empty()) {
     return absl::InvalidArgumentError(
         "--read_prefer=replica_same_zone needs --zone_prefix: the beginning of the addresses of "
-        "the "
-        "nodes in this zone, for example 10.1.");
+        "the nodes in this zone, for example 10.1.");
   }
   return absl::OkStatus();
 }

@@ -24,16 +24,7 @@ inline constexpr std::string_view kErrorTooManyRedirects =
     "executed\r\n";
 inline constexpr std::string_view kErrorUnexpectedPart =
     "-ERR upstream reply: a node answered a part of the command with an unexpected type\r\n";
-inline constexpr std::string_view kErrorNumKeys =
-    "-ERR Number of keys can't be greater than number of args\r\n";
-inline constexpr std::string_view kErrorNumKeysNegative =
-    "-ERR Number of keys can't be negative\r\n";
-inline constexpr std::string_view kErrorNotInteger =
-    "-ERR value is not an integer or out of range\r\n";
-inline constexpr std::string_view kErrorSyntax = "-ERR syntax error\r\n";
-inline constexpr std::string_view kErrorNoKeys =
-    "-ERR this command is not available through rcproxy without keys: rcproxy cannot know which "
-    "node "
-    "should run it\r\n";
+inline constexpr std::string_view kErrorMemory =
+    "-ERR memory limit: the command does not fit into what rcproxy may use\r\n";
 
 }  // namespace rcproxy::proxy

@@ -37,7 +37,6 @@ class ObserverForTest final : public UpstreamObserver {
       resources_.FreeRequest(request);
     }
   }
-  void OnConnectionReady(UpstreamConnection*) override { ++ready; }
   void OnConnectionFailed(UpstreamConnection*, std::string_view reason) override {
     failures.emplace_back(reason);
   }
@@ -47,7 +46,6 @@ class ObserverForTest final : public UpstreamObserver {
   // The last word of each lost command, and whether it may have been sent.
   std::vector<std::string> lost;
   std::vector<std::string> failures;
-  int ready = 0;
 
  private:
   static std::string Name(const Request* request) {

@@ -34,6 +34,7 @@ void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_v
   HoldInOnePiece(resources, part, chunk, rest);
   part->state = Request::State::kAnswered;
   part->command.Clear();
+  split->parent->replies->OnPartAnswered(part->reply.bytes());
   CHECK_GT(split->pending, 0u);
   if (--split->pending > 0) return;
   split->parent->replies->AnswerSplit(split->parent);
@@ -49,11 +50,19 @@ void ReplyQueue::Push(Request* request) {
   request->replies = this;
   requests_.PushBack(request);
   ++size_;
+  ++in_flight_;
 }
 
 void ReplyQueue::PopFront() {
   requests_.PopFront();
   --size_;
+  --in_flight_;
+}
+
+void ReplyQueue::OnPartAnswered(size_t bytes) {
+  CHECK_GT(in_flight_, 0u);
+  --in_flight_;
+  held_bytes_ += bytes;
 }
 
 void ReplyQueue::Reply(std::string_view reply) {
@@ -69,6 +78,7 @@ void ReplyQueue::Reply(std::string_view reply) {
   std::copy(reply.begin(), reply.end(), block.begin);
   request->reply.Add(resources_.segments, block.chunk, {block.begin, reply.size()});
   request->state = Request::State::kAnswered;
+  held_bytes_ += reply.size();
 }
 
 void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
@@ -86,6 +96,7 @@ void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
   request->reply.Add(resources_.segments, chunk, rest);
   request->state = Request::State::kAnswered;
   request->command.Clear();
+  held_bytes_ += request->reply.bytes();
 }
 
 void ReplyQueue::AnswerSplit(Request* parent) {
@@ -102,8 +113,10 @@ void ReplyQueue::DeliverReady() {
     if (front->state != Request::State::kAnswered) return;
     if (front->split != nullptr) {
       MergeReplies(resources_, *front->split, &output_);
+      for (const Request* part : front->split->parts) held_bytes_ -= part->reply.bytes();
       FreeSplit(resources_, front->split);
     } else {
+      held_bytes_ -= front->reply.bytes();
       output_.TakeAll(&front->reply);
     }
     PopFront();
@@ -132,6 +145,8 @@ void ReplyQueue::Abandon() {
     }
   }
   delayed_ = 0;
+  in_flight_ = 0;
+  held_bytes_ = 0;
   output_.Clear();
   while (Stallable* link = stalled_.PopFront()) link->ResumeAfterStall();
 }
@@ -155,9 +170,19 @@ void ReplyQueue::Stall(Stallable* link) {
 }
 
 void ReplyQueue::ResumeStalled() {
-  stalled_since_ns_ = resources_.io.NowNs();
-  if (output_.bytes() > resources_.config.client_output_soft_bytes / 2) return;
+  if (output_.bytes() > resources_.config.client_output_soft_bytes) return;
   while (Stallable* link = stalled_.PopFront()) link->ResumeAfterStall();
+}
+
+size_t ReplyQueue::BytesHeld() const {
+  const auto held = [](const Request* r) { return r->reply.bytes() + r->command.size(); };
+  size_t bytes = output_.bytes();
+  for (const Request* r = requests_.Front(); r != nullptr; r = requests_.Next(r)) {
+    bytes += held(r);
+    if (r->split == nullptr) continue;
+    for (const Request* part : r->split->parts) bytes += held(part);
+  }
+  return bytes;
 }
 
 void ReplyQueue::CheckInvariants() const {

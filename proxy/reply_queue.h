@@ -50,6 +50,12 @@ class ReplyQueue {
   uint32_t delayed() const { return delayed_; }
   bool empty() const { return size_ == 0; }
   uint32_t size() const { return size_; }
+  // Requests not answered yet, parts of split ones included.
+  uint32_t in_flight() const { return in_flight_; }
+  void AddParts(uint32_t parts) { in_flight_ += parts; }
+  void OnPartAnswered(size_t bytes);
+  // Bytes that wait for this client: ready ones, and replies whose turn has not come.
+  size_t bytes() const { return output_.bytes() + held_bytes_; }
   const Request* Front() const { return requests_.Front(); }
   OutputQueue& output() { return output_; }
   const OutputQueue& output() const { return output_; }
@@ -57,11 +63,13 @@ class ReplyQueue {
   // A node died inside a reply that had begun to leave: the connection can only be closed.
   bool broken() const { return broken_; }
   void MarkBroken();
-  // `link` is not read until the output is below half its soft limit.
+  // `link` is not read until the output is below its soft limit.
   void Stall(Stallable* link);
   void ResumeStalled();  // To be called when output has left.
   bool stalled() const { return !stalled_.IsEmpty(); }
   int64_t stalled_since_ns() const { return stalled_since_ns_; }
+  // Of replies, and of requests that are kept to be sent again.
+  size_t BytesHeld() const;
   void CheckInvariants() const;
 
  private:
@@ -74,9 +82,11 @@ class ReplyQueue {
   OutputQueue output_;
   IntrusiveList<Request, struct InReplyQueue> requests_;
   uint32_t size_ = 0;
+  uint32_t in_flight_ = 0;
+  size_t held_bytes_ = 0;
   uint32_t delayed_ = 0;
   bool broken_ = false;
-  int64_t stalled_since_ns_ = 0;  // Of the last progress, while stalled.
+  int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;
 };
 

@@ -51,6 +51,7 @@ class ReplyQueueTest : public testing::Test {
     split->pending = parts;
     parent->split = split;
     replies_.Push(parent);
+    replies_.AddParts(parts);
     for (int i = 0; i < parts; ++i) {
       Request* part = NewRequest();
       part->sink = Request::Sink::kPart;
@@ -244,6 +245,53 @@ TEST_F(ReplyQueueTest, AClientThatLeavesInTheMiddleOfAStreamWaitsForNothing) {
   EXPECT_TRUE(replies_.output().empty());
 }
 
+TEST_F(ReplyQueueTest, CountsWhatIsUnderWayPartsIncluded) {
+  Request* first = Ask();
+  std::vector<Request*> parts;
+  AskInParts(3, &parts);
+  replies_.Reply("+PONG\r\n");
+  const uint32_t all = replies_.in_flight();
+  EXPECT_GE(all, 5u);
+  Answer(parts[1], ":1\r\n");
+  EXPECT_EQ(replies_.in_flight(), all - 1);
+  Answer(first, "+1\r\n");
+  EXPECT_LT(replies_.in_flight(), all - 1);
+  Answer(parts[0], ":1\r\n");
+  Answer(parts[2], ":1\r\n");
+  EXPECT_EQ(replies_.in_flight(), 0u);
+}
+
+TEST_F(ReplyQueueTest, KnowsHowMuchWaitsForTheClient) {
+  Request* first = Ask();
+  Request* second = Ask();
+  std::vector<Request*> parts;
+  AskInParts(2, &parts);
+  EXPECT_EQ(replies_.bytes(), 0u);
+  Answer(second, "+1234567\r\n");
+  EXPECT_EQ(replies_.bytes(), 10u);
+  Answer(parts[1], ":1\r\n");
+  EXPECT_EQ(replies_.bytes(), 14u);
+  replies_.Reply("+PONG\r\n");
+  EXPECT_EQ(replies_.bytes(), 21u);
+  EXPECT_EQ(replies_.BytesHeld(), 21u);
+  Answer(first, "+OK\r\n");
+  EXPECT_EQ(replies_.bytes(), 5u + 10u + 4u + 7u);
+  client_.Take();
+  EXPECT_EQ(replies_.bytes(), 4u + 7u);
+  Answer(parts[0], ":1\r\n");
+  EXPECT_EQ(client_.Take(), ":2\r\n+PONG\r\n");
+  EXPECT_EQ(replies_.bytes(), 0u);
+  EXPECT_EQ(replies_.BytesHeld(), 0u);
+}
+
+TEST_F(ReplyQueueTest, ACommandThatIsKeptCountsAsHeld) {
+  Request* request = Ask();
+  Staging::Block block = resources_.upstream_staging.Take(1000, 1000);
+  request->command = uring::Slice::Adopt(block.chunk, block.begin, 1000);
+  EXPECT_EQ(replies_.BytesHeld(), 1000u);
+  EXPECT_EQ(replies_.bytes(), 0u);
+}
+
 TEST_F(ReplyQueueTest, KnowsWhoseARequestIs) {
   EXPECT_EQ(ClientOf(Ask()), &replies_);
   std::vector<Request*> parts;
@@ -292,12 +340,12 @@ class ReplyQueueStallTest : public ReplyQueueTest {
   LinkThatStalls other_;
 };
 
-TEST_F(ReplyQueueStallTest, ALinkGoesOnWhenHalfOfTheLimitIsLeft) {
+TEST_F(ReplyQueueStallTest, ALinkGoesOnWhenTheOutputIsBelowItsLimit) {
   replies_.Stall(&link_);
   replies_.Stall(&link_);
   EXPECT_TRUE(replies_.stalled());
   EXPECT_EQ(link_.stalled_by, &replies_);
-  replies_.output().Consume(14'999);
+  replies_.output().Consume(9'999);
   replies_.ResumeStalled();
   EXPECT_EQ(link_.resumed, 0);
   replies_.output().Consume(1);
@@ -306,16 +354,19 @@ TEST_F(ReplyQueueStallTest, ALinkGoesOnWhenHalfOfTheLimitIsLeft) {
   EXPECT_FALSE(replies_.stalled());
 }
 
-TEST_F(ReplyQueueStallTest, RemembersTheLastProgress) {
+TEST_F(ReplyQueueStallTest, RemembersWhenTheStallBegan) {
   replies_.Stall(&link_);
   const int64_t begin_ns = replies_.stalled_since_ns();
   EXPECT_EQ(begin_ns, sim_.io.NowNs());
   sim_.RunFor(sim::kSecond);
   replies_.Stall(&other_);
   EXPECT_EQ(replies_.stalled_since_ns(), begin_ns);
-  replies_.output().Consume(1);
+  replies_.output().Consume(10'000);
   replies_.ResumeStalled();
-  EXPECT_GE(replies_.stalled_since_ns(), begin_ns + sim::kSecond);
+  replies_.output().Append(std::string(20'000, 'x'));
+  sim_.RunFor(sim::kSecond);
+  replies_.Stall(&link_);
+  EXPECT_EQ(replies_.stalled_since_ns(), sim_.io.NowNs());
   client_.Leave();
 }
 

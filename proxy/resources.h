@@ -66,6 +66,8 @@ struct PartialCommand {
   resp::RequestScanner scanner;
   Staging::Block block = {nullptr, nullptr, nullptr};
   size_t size = 0;
+
+  size_t capacity() const { return static_cast<size_t>(block.end - block.begin); }
 };
 
 struct Resources {
@@ -101,7 +103,8 @@ struct Resources {
   DirtyList dirty_upstreams;
 
   size_t BytesInUse() const {
-    return output_pool.bytes_in_use() + io.receive_pool().bytes_in_use();
+    return output_pool.bytes_in_use() + io.receive_pool().bytes_in_use() +
+           requests.live() * sizeof(Request) + segments.live() * sizeof(Segment);
   }
   void MarkDirty(DirtyList& list, Flushable* connection) {
     if (!connection->IsLinked()) list.PushBack(connection);

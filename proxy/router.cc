@@ -63,12 +63,15 @@ Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
                               const CommandView& command, Chunk* chunk) {
   if (client->delayed() > 0) return Verdict::kWait;
   if (spec.route == Route::kAnyPrimary) {
-    return Issue(client, spec, command, chunk, Request::kNoSlot);
+    // Messages to one channel go one way, or a subscriber could see them in another order.
+    const bool publish = spec.Has(cluster::kFlagPubSub) && command.size() > 1;
+    return Issue(client, spec, command, chunk,
+                 publish ? cluster::HashSlot(command[1]) : Request::kNoSlot);
   }
   const KeyRuns keys = cluster::FindKeys(spec, command);
   if (keys.status != KeysStatus::kOk) {
-    // A script without keys may run anywhere.
-    if (keys.status != KeysStatus::kNoKeys) return RefuseKeys(client, keys.status);
+    // A script without keys may run anywhere; and whatever is wrong with the key arguments, any
+    // node says it as a server does.
     return Issue(client, spec, command, chunk, Request::kNoSlot);
   }
   if (spec.route == Route::kSplit) return RouteSplit(client, spec, command, chunk, keys);
@@ -147,6 +150,7 @@ void Router::IssueParts(ReplyQueue* client, const CommandSpec& spec, const Comma
   split->pending = plan_.size();
   parent->split = split;
   client->Push(parent);
+  client->AddParts(plan_.size());
   if (spec.merge == cluster::Merge::kKeyOrder) split->part_of_key = part_of_key_;
 
   const std::string_view name = command.Encoded(0);
@@ -175,23 +179,6 @@ Router::Verdict Router::Refuse(ReplyQueue* client, std::string_view error, Count
   counter->Add();
   resources_.stats.commands_refused.Add();
   client->Reply(error);
-  return Verdict::kTaken;
-}
-
-Router::Verdict Router::RefuseKeys(ReplyQueue* client, KeysStatus status) {
-  const std::string_view text = [status] {
-    switch (status) {
-      case KeysStatus::kBadKeyCount:
-        return kErrorNumKeys;
-      case KeysStatus::kSyntax:
-      case KeysStatus::kOk:
-      case KeysStatus::kNoKeys:
-        return kErrorSyntax;
-    }
-    return kErrorSyntax;
-  }();
-  resources_.stats.commands_refused.Add();
-  client->Reply(text);
   return Verdict::kTaken;
 }
 
@@ -235,6 +222,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   UpstreamConnection& link = node->primary_link();
   if (link.CanAccept()) return &link;
   request->failure = Request::Failure::kUnreachable;
+  topology_.RequestRefresh();  // Perhaps another node has taken over.
   return nullptr;
 }
 
@@ -299,6 +287,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
         DeliverText(resources_, request, kErrorTooManyRedirects);
+      } else if (ClientOf(request)->delayed() > 0) {
+        Delay(request);  // Not past an older command of its client that waits.
       } else {
         FollowMoved(request, redirect, from);
       }
@@ -329,6 +319,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   UpstreamNode* node = table_.NodeAt(address);
   if (!moved) return FollowAsk(request, node);
   table_.NoteMoved(redirect.slot, node);
+  request->slot = redirect.slot;  // The node knows better where the keys are.
   Dispatch(request);
 }
 
@@ -368,8 +359,6 @@ void Router::OnRequestLost(Request* request, bool sent) {
   request->failure = Request::Failure::kUnreachable;
   Delay(request);
 }
-
-void Router::OnConnectionReady(UpstreamConnection*) {}
 
 void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
   LOG_EVERY_T(WARNING, 0.1) << "node " << connection->node().address().ToString() << ": " << reason;
@@ -422,6 +411,13 @@ void Router::RunDelayed(bool all) {
     }
   }
   if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);
+}
+
+void Router::OnTopologyChanged() {
+  table_.ForEachNode([](UpstreamNode& node) {
+    node.ForEachLink([](UpstreamConnection& link) { link.ReleaseWaiting(); });
+  });
+  RunDelayed(/*all=*/true);
 }
 
 void Router::GiveUp(Request* request) {

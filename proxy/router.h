@@ -61,12 +61,13 @@ class Router final : public UpstreamObserver {
 
   // Offers delayed requests again: those that are due, or, when the map has changed, all of them.
   void RunDelayed(bool all);
+  // The map has changed: what waits for a node goes where its slot is now.
+  void OnTopologyChanged();
 
   // UpstreamObserver
   bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
                     UpstreamConnection* from) override;
   void OnRequestLost(Request* request, bool sent) override;
-  void OnConnectionReady(UpstreamConnection* connection) override;
   void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) override;
 
  private:
@@ -82,7 +83,6 @@ class Router final : public UpstreamObserver {
   void IssueParts(ReplyQueue* client, const cluster::CommandSpec& spec,
                   const resp::CommandView& command, const cluster::KeyRun& keys);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
-  Verdict RefuseKeys(ReplyQueue* client, cluster::KeysStatus status);
   bool MustWait(const ReplyQueue& client, uint16_t slot);
   Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
   // The link that should take the request now, or nullptr when it has to be put off.

@@ -36,19 +36,24 @@ uring::Ring::Options RingOptions(const Config& config) {
   return options;
 }
 
-// maxclients needs descriptors: raise the limit, and say so when that does not suffice.
-void RaiseDescriptorLimit(uint32_t maxclients) {
-  const rlim_t needed = rlim_t{maxclients} + kReservedDescriptors;
+// Clients need descriptors, and must leave some to nodes, listeners and logs: raises the limit, or,
+// like the server, serves fewer clients. Returns how many.
+uint32_t FitToDescriptors(const Config& config) {
+  const rlim_t reserved = kReservedDescriptors * (1 + config.workers);
+  const rlim_t needed = config.maxclients + reserved;
   rlimit limit = {};
   getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur >= needed) return;
-  limit.rlim_cur = std::min(needed, std::max(limit.rlim_max, limit.rlim_cur));
-  setrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < needed) {
-    LOG(WARNING) << "the limit of open files is " << limit.rlim_cur
-                 << ", --maxclients=" << maxclients << " needs " << needed
-                 << ": raise it (ulimit -n), or clients will wait";
+    limit.rlim_cur = std::min(needed, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
   }
+  if (limit.rlim_cur >= needed) return config.maxclients;
+  const rlim_t clients = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : reserved;
+  LOG(WARNING) << "the limit of open files is " << limit.rlim_cur << ": at most " << clients
+               << " clients instead of --maxclients=" << config.maxclients
+               << "; raise it (ulimit -n) to at least " << needed;
+  return static_cast<uint32_t>(clients);
 }
 
 }  // namespace
@@ -69,7 +74,7 @@ Server::Server(const Config& config) : config_(config) {}
 Server::~Server() { Stop(); }
 
 absl::Status Server::Start() {
-  RaiseDescriptorLimit(config_.maxclients);
+  maxclients_ = FitToDescriptors(config_);
   if (absl::Status status = OpenListeners(); !status.ok()) return status;
   facts_.config = &config_;
   facts_.run_id = RandomRunId();
@@ -170,6 +175,7 @@ void Server::Interrupt() {
 // ---- from workers
 
 void Server::RequestRefresh() {
+  if (refresh_requested_.load(std::memory_order_relaxed)) return;
   if (refresh_requested_.exchange(true)) return;
   Worker* first = workers_.front()->worker.get();
   first->mailbox().Post([this, first] {
@@ -227,7 +233,7 @@ Server::WorkerThread* Server::LeastLoaded() {
 void Server::OnAccept(int fd) {
   uint32_t clients = 0;
   for (auto& thread : workers_) clients += thread->clients.load(std::memory_order_relaxed);
-  if (clients >= config_.maxclients) {
+  if (clients >= maxclients_) {
     workers_.front()->stats.clients_rejected.Add();
     (void)send(fd, kErrorMaxClients.data(), kErrorMaxClients.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);

@@ -42,6 +42,9 @@ class Server final : private WorkerHost {
   // Asks WaitUntilReady and the caller's loop to end. Any thread.
   void Interrupt();
 
+  // Requires: started, and not stopped.
+  const ServerFacts& facts() const { return facts_; }
+
  private:
   struct WorkerThread;
 
@@ -67,6 +70,7 @@ class Server final : private WorkerHost {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::atomic<bool> refresh_requested_{false};
+  uint32_t maxclients_ = 0;     // As far as descriptors allow.
   int64_t next_client_id_ = 1;  // Of the accepting worker's thread.
   bool listening_ = false;      // Likewise.
 

@@ -24,7 +24,7 @@ struct TopologyRefresher::Question final : InternalReply {
     delete this;
   }
   void OnLost() override {
-    refresher->OnNoAnswer(number);
+    refresher->OnLost(number);
     delete this;
   }
   TopologyRefresher* refresher;
@@ -62,7 +62,11 @@ void TopologyRefresher::Stop() {
 }
 
 void TopologyRefresher::RequestRefresh() {
-  if (stopped_ || asking_) return;
+  if (stopped_) return;
+  if (asking_) {
+    again_ = true;  // The answer may be older than what was noticed.
+    return;
+  }
   const int64_t earliest_ns = last_begin_ns_ + resources_.config.refresh_min_interval_ms * kNsPerMs;
   if (next_timer_.armed() && next_timer_.deadline_ns() <= earliest_ns) return;
   next_timer_.Arm(std::max(earliest_ns, resources_.io.NowNs()));
@@ -104,6 +108,11 @@ void TopologyRefresher::Ask(const cluster::NodeAddress& address) {
                        new Question(this, number));
 }
 
+// Later, not from inside the call that has just asked.
+void TopologyRefresher::OnLost(uint64_t number) {
+  if (number == question_number_ && asking_) answer_timer_.Arm(resources_.io.NowNs());
+}
+
 void TopologyRefresher::OnNoAnswer(uint64_t number) {
   if (number != question_number_ || !asking_) return;
   answer_timer_.Disarm();
@@ -132,10 +141,12 @@ void TopologyRefresher::OnAnswer(uint64_t number, std::string_view reply) {
 void TopologyRefresher::Accept(cluster::Topology topology) {
   asking_ = false;
   failed_rounds_ = 0;
+  const bool again = std::exchange(again_, false);
   resources_.stats.topology_refreshes.Add();
   const int64_t interval_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
   Schedule(interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1)));
   if (last_ != nullptr && last_->SameAs(topology)) {
+    if (again) RequestRefresh();
     publish_(last_);  // MOVED may have made workers believe otherwise meanwhile.
     return;
   }
@@ -143,6 +154,7 @@ void TopologyRefresher::Accept(cluster::Topology topology) {
   last_ = std::make_shared<const cluster::Topology>(std::move(topology));
   LOG(INFO) << "cluster map: " << last_->nodes().size() << " nodes, " << last_->shards().size()
             << " shards, " << last_->slots_covered() << " slots";
+  if (again) RequestRefresh();
   publish_(last_);
 }
 

@@ -48,6 +48,7 @@ class TopologyRefresher {
   void Begin();
   void AskNext();
   void OnAnswer(uint64_t number, std::string_view reply);
+  void OnLost(uint64_t number);
   void OnNoAnswer(uint64_t number);
   void Accept(cluster::Topology topology);
   void Schedule(int64_t delay_ns);
@@ -62,6 +63,7 @@ class TopologyRefresher {
   std::vector<cluster::NodeAddress> candidates_;  // Still to be asked in this round, last first.
   cluster::NodeAddress asked_;
   bool asking_ = false;
+  bool again_ = false;  // Somebody asked for a refresh meanwhile.
   bool stopped_ = false;
   bool use_slots_ = false;        // The nodes do not know CLUSTER SHARDS.
   uint64_t question_number_ = 0;  // Of the question whose answer counts.

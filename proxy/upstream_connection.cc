@@ -40,7 +40,10 @@ UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& o
           this),
       connect_timer_(
           resources.timers,
-          [](void* self) { static_cast<UpstreamConnection*>(self)->Fail("connect timeout"); },
+          [](void* self) {
+            auto* connection = static_cast<UpstreamConnection*>(self);
+            connection->Fail(connection->connect_failure_);
+          },
           this) {}
 
 UpstreamConnection::~UpstreamConnection() { CHECK(state_ == State::kIdle); }
@@ -152,6 +155,10 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
   DCHECK(request->reply.empty());
+  if (stalled()) [[unlikely]] {  // The reply that was waited for has come to its end.
+    ListLink<InStallList>::Unlink();
+    ResumeAfterStall();
+  }
   request->reply.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
   DeliverReply(resources_, request, chunk, frame);
@@ -193,7 +200,8 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   const char type = scanner_.type();
   if (type == '-' || type == '>' || type == '\0' || !client->CanStream(front)) return;
   client->Stream(front, &partial_);
-  if (client->output().bytes() > resources_.config.client_output_soft_bytes) {
+  // As long as the client's hard limit is far, others are not made to wait for it.
+  if (client->output().bytes() > resources_.config.client_output_hard_bytes / 2) {
     client->Stall(this);
     socket_.PauseReceive();
   }
@@ -214,18 +222,26 @@ void UpstreamConnection::StartConnect() {
   CHECK(state_ == State::kIdle);
   state_ = State::kConnecting;
   resources_.stats.upstream_connects.Add();
+  connect_failure_ = "connect timeout";
   connect_timer_.Arm(resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs);
   node_.Resolve(this);
 }
 
 void UpstreamConnection::OnResolved() {
   if (state_ != State::kConnecting || connecting_fd_ >= 0) return;
-  if (node_.socket_address_length() == 0) return Fail("host name not found");
-  const int fd = resources_.io.OpenSocket(node_.socket_address()->sa_family);
-  if (fd < 0) return Fail(std::strerror(-fd));
+  address_ = node_.socket_address();
+  if (address_.length == 0) return FailSoon("host name not found");
+  const int fd = resources_.io.OpenSocket(address_.storage.ss_family);
+  if (fd < 0) return FailSoon(std::strerror(-fd));
   connecting_fd_ = fd;
-  resources_.io.Connect(fd, node_.socket_address(), node_.socket_address_length(),
+  resources_.io.Connect(fd, reinterpret_cast<const sockaddr*>(&address_.storage), address_.length,
                         &connect_.completion);
+}
+
+// Not at once: whoever gives us a request is still writing its command.
+void UpstreamConnection::FailSoon(const char* reason) {
+  connect_failure_ = reason;
+  connect_timer_.Arm(resources_.io.NowNs());
 }
 
 void UpstreamConnection::OnConnected(int result) {
@@ -290,7 +306,6 @@ void UpstreamConnection::BecomeReady() {
     AcceptAgain(request);
     if (asked != nullptr) AcceptAgain(asked);  // ASKING and what it is for stay neighbours.
   }
-  observer_.OnConnectionReady(this);
 }
 
 // ---- closing
@@ -325,6 +340,7 @@ void UpstreamConnection::CloseIdle() {
   const bool connecting = state_ == State::kConnecting;
   state_ = State::kClosing;
   connect_timer_.Disarm();
+  if (stalled()) ListLink<InStallList>::Unlink();
   if (!connecting) return socket_.Close();
   if (connecting_fd_ >= 0) return resources_.io.Cancel(&connect_.completion);
   Idle();
@@ -363,6 +379,18 @@ void UpstreamConnection::Idle() {
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
   if (Flushable::IsLinked()) Flushable::Unlink();
+}
+
+void UpstreamConnection::ReleaseWaiting() {
+  RequestList waiting;
+  waiting.TakeAll(&waiting_);
+  while (Request* request = waiting.PopFront()) {
+    if (request->sink == Request::Sink::kInternal) {
+      waiting_.PushBack(request);
+    } else {
+      observer_.OnRequestLost(request, /*sent=*/false);
+    }
+  }
 }
 
 void UpstreamConnection::CheckTimeout(int64_t now_ns) {

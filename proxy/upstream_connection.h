@@ -19,6 +19,7 @@
 
 #include "proxy/output_queue.h"
 #include "proxy/request.h"
+#include "proxy/resolver.h"
 #include "proxy/resources.h"
 #include "proxy/socket_writer.h"
 #include "resp/reply_scanner.h"
@@ -46,7 +47,6 @@ class UpstreamObserver {
   // The request was given to a connection that failed. `sent`: some of its bytes may have reached
   // the node.
   virtual void OnRequestLost(Request* request, bool sent) = 0;
-  virtual void OnConnectionReady(UpstreamConnection* connection) = 0;
   virtual void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) = 0;
 
  protected:
@@ -79,6 +79,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void CloseIdle();
   // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
   void CheckTimeout(int64_t now_ns);
+  // Gives back requests that wait for the connection to open, because their slots may have another
+  // owner now.
+  void ReleaseWaiting();
   // Has the client closed that has kept the connection waiting for too long.
   void CheckStall(int64_t now_ns);
   // The node's address is known (or could not be found: length 0).
@@ -112,6 +115,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   };
 
   void StartConnect();
+  void FailSoon(const char* reason);
   void OnConnected(int result);
   void StartHandshake();
   void OnHandshakeReply(std::string_view reply);
@@ -130,6 +134,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   State state_ = State::kIdle;
   int handshake_replies_ = 0;
   int connecting_fd_ = -1;
+  const char* connect_failure_ = "";  // What the connect timer will give as the reason.
+  SocketAddress address_;             // Of the connect in flight; the node's may change meanwhile.
   int64_t progress_ns_ = 0;       // When the node last sent something, or had nothing to answer.
   uint64_t queued_bytes_ = 0;     // Ever put into output_.
   uint64_t submitted_bytes_ = 0;  // Ever handed to the kernel.

@@ -28,10 +28,7 @@ class UpstreamNode {
 
   // Finds the socket address; calls connection->OnResolved() before or after returning.
   void Resolve(UpstreamConnection* connection);
-  const sockaddr* socket_address() const {
-    return reinterpret_cast<const sockaddr*>(&socket_address_.storage);
-  }
-  socklen_t socket_address_length() const { return socket_address_.length; }
+  const SocketAddress& socket_address() const { return socket_address_; }
 
   bool InBackoff() const { return resources_.io.NowNs() < connect_after_ns_; }
   void OnConnectFailed();

@@ -118,7 +118,7 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   if (state_ == State::kClosing || state_ == State::kStopped) return;
   table_.Adopt(topology);
   table_.Sweep(resources_.io.NowNs());
-  router_.RunDelayed(/*all=*/true);
+  router_.OnTopologyChanged();
 }
 
 // ---- from time to time
@@ -126,7 +126,8 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
 void Worker::ArmTick() {
   if (tick_.armed() || state_ == State::kStopped) return;
   const Config& config = resources_.config;
-  if (stats_.requests_in_flight.value() > 0 || memory_pressure_ || state_ != State::kRunning) {
+  if (stats_.requests_in_flight.value() > 0 || memory_pressure_ || state_ != State::kRunning ||
+      resources_.BytesInUse() > config.memory_limit_bytes / 2) {
     tick_.Arm(resources_.io.NowNs() + kTickNs);
   } else if (config.client_idle_timeout_s > 0 || config.backend_idle_connections == 0 ||
              table_.HasRetired()) {
@@ -167,7 +168,7 @@ void Worker::CheckMemory() {
   const bool before = memory_pressure_;
   memory_pressure_ = used > (before ? limit - limit / 4 : limit);
   if (memory_pressure_) {
-    CloseLargestOutput();
+    CloseLargestClient();
   } else if (before) {
     ForEachClient([this](ClientConnection& client) {
       resources_.MarkDirty(resources_.dirty_clients, &client);
@@ -175,13 +176,14 @@ void Worker::CheckMemory() {
   }
 }
 
-void Worker::CloseLargestOutput() {
+void Worker::CloseLargestClient() {
   ClientConnection* largest = nullptr;
-  ForEachClient([&largest](ClientConnection& client) {
-    const size_t bytes = client.replies().output().bytes();
-    if (bytes > 0 && (largest == nullptr || bytes > largest->replies().output().bytes())) {
-      largest = &client;
-    }
+  size_t largest_bytes = 0;
+  ForEachClient([&](ClientConnection& client) {
+    const size_t bytes = client.BytesHeld();
+    if (bytes <= largest_bytes) return;
+    largest = &client;
+    largest_bytes = bytes;
   });
   if (largest == nullptr) return;
   stats_.clients_closed_memory.Add();
@@ -202,14 +204,16 @@ void Worker::AdvanceDrain() {
     if (!clients_.IsEmpty() && resources_.io.NowNs() < drain_deadline_ns_) return;
     state_ = State::kClosing;
     refresher_.Stop();
-    ForEachClient([](ClientConnection& client) { client.Close(); });
-    table_.ForEachNode([](UpstreamNode& node) {
-      node.ForEachLink([](UpstreamConnection& link) {
-        link.HasRequests() ? link.Fail("rcproxy is stopping") : link.CloseIdle();
-      });
-    });
   }
-  if (state_ != State::kClosing || !clients_.IsEmpty()) return;
+  if (state_ != State::kClosing) return;
+  // Each turn: until its client has gone, a request whose pause is over opens connections anew.
+  ForEachClient([](ClientConnection& client) { client.Close(); });
+  table_.ForEachNode([](UpstreamNode& node) {
+    node.ForEachLink([](UpstreamConnection& link) {
+      link.HasRequests() ? link.Fail("rcproxy is stopping") : link.CloseIdle();
+    });
+  });
+  if (!clients_.IsEmpty()) return;
   bool quiet = true;
   table_.ForEachNode([&quiet](UpstreamNode& node) { quiet &= node.IsQuiet(); });
   if (!quiet) return;

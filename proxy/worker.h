@@ -90,7 +90,7 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
   void Tick();
   void CheckMemory();
   void CloseIdleClients(int64_t now_ns);
-  void CloseLargestOutput();
+  void CloseLargestClient();
   void Wait();
   void FlushAll();
   void DestroyGone();

@@ -171,6 +171,7 @@ int Ring::OpenSocket(int family) {
   if (family == AF_INET || family == AF_INET6) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);  // Finds peers that vanished.
   }
   return fd;
 }
