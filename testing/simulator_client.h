@@ -59,12 +59,15 @@ class SimulatorClient {
   SimulatedRequest RandomRequest();
   std::string Key(char kind, uint64_t index) const;
   std::string RandomKey(char kind) { return Key(kind, random_.Below(habits_.keys)); }
-  std::vector<std::string> RandomKeys(char kind, bool repeat);
+  std::vector<std::string> RandomKeys(char kind);
+  // For a read: keys of two kinds, perhaps several times.
+  std::vector<std::string> MixedKeys(char kind);
   void Send(SimulatedRequest request, std::string* bytes);
   std::string CheckNext(std::string_view reply);
 
   const int number_;
   const ClientHabits habits_;
+  const bool strict_;
   SimWorld& world_;
   SimRandom random_;
   SimulatorModel model_;
