@@ -29,6 +29,7 @@ class ObserverForTest final : public UpstreamObserver {
     DeliverText(resources_, request, "+taken\r\n");
     return true;
   }
+  void OnOvertaking(const Request*) override {}
   void OnRequestLost(Request* request, bool sent) override {
     lost.push_back(Name(request) + (sent ? " sent" : " unsent"));
     if (request->sink == Request::Sink::kClient) {

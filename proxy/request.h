@@ -61,8 +61,8 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
   bool streaming = false;  // Part of its reply has left for the client: it can not be taken back.
   bool read_only = false;  // Running it again is harmless.
   uint16_t slot = kNoSlot;
-  uint32_t epoch = 0;       // Of the routing table when it was first issued.
-  uint32_t part_index = 0;  // Sink kPart: which part.
+  uint32_t epoch = 0;  // Of the routing table when it was first issued.
+  uint32_t order = 0;  // Of its command among those of its client.
   const cluster::CommandSpec* spec = nullptr;
   union {
     ReplyQueue* replies = nullptr;  // kClient

@@ -158,7 +158,7 @@ void Router::IssueParts(ReplyQueue* client, const CommandSpec& spec, const Comma
     Request* part = NewRequest(spec, plan.slot);
     part->sink = Request::Sink::kPart;
     part->split_parent = split;
-    part->part_index = split->parts.size();
+    part->order = parent->order;
     split->parts.push_back(part);
     char header[32];
     const size_t header_size = resp::WriteArrayHeader(header, 1 + plan.keys * keys.step);
@@ -334,6 +334,29 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   link.AcceptAgain(request);
 }
 
+// Older commands of the same client to the same slot that wait for a retry can not be executed any
+// more without changing places with `request`, which has been, or may have been, executed. A server
+// would have answered them with an error, too.
+void Router::OnOvertaking(const Request* request) {
+  const ReplyQueue* client = ClientOf(request);
+  RequestList overtaken;
+  for (Request* older = delayed_.Front(); older != nullptr;) {
+    Request* next = delayed_.Next(older);
+    const bool is_older = static_cast<int32_t>(request->order - older->order) > 0;
+    if (ClientOf(older) == client && older->slot == request->slot && is_older &&
+        !(older->read_only && request->read_only)) {
+      older->ListLink<struct InUpstreamQueue>::Unlink();
+      overtaken.PushBack(older);
+    }
+    older = next;
+  }
+  while (Request* older = overtaken.PopFront()) {
+    ClientOf(older)->SubDelayed();
+    resources_.stats.errors_unreachable.Add();
+    DeliverText(resources_, older, kErrorUnreachable);
+  }
+}
+
 void Router::OnRequestLost(Request* request, bool sent) {
   switch (request->sink) {
     case Request::Sink::kIgnore:
@@ -354,6 +377,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
   }
   if (sent && !request->read_only) {
     resources_.stats.errors_outcome_unknown.Add();
+    if (ClientOf(request)->delayed() > 0) OnOvertaking(request);
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;

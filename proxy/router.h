@@ -67,6 +67,7 @@ class Router final : public UpstreamObserver {
   // UpstreamObserver
   bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
                     UpstreamConnection* from) override;
+  void OnOvertaking(const Request* request) override;
   void OnRequestLost(Request* request, bool sent) override;
   void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) override;
 

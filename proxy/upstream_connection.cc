@@ -161,6 +161,9 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   }
   request->reply.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
+  const ReplyQueue* client = ClientOf(request);
+  if (client != nullptr && client->delayed() > 0) [[unlikely]]
+    observer_.OnOvertaking(request);
   DeliverReply(resources_, request, chunk, frame);
 }
 
