@@ -418,6 +418,45 @@ TEST_F(ClientConnectionTest, TheServersMemoryIsNotUsedUpByAPipelineBehindAFence)
   EXPECT_EQ(Await(peer, 5001 * kOk.size()).size(), 5001 * kOk.size());
 }
 
+// Commands that are split into many parts, and replies that wait for a slow node, are limited like
+// any others.
+TEST_F(ClientConnectionTest, PartsCountAsRequestsInFlight) {
+  config.client_pipeline_max = 100;
+  config.request_timeout_ms = 60'000;
+  Start();
+  for (sim::FakeNode* node : cluster.nodes()) node->SetPaused(true);
+  std::vector<std::string> words{"MGET"};
+  for (int i = 0; i < 50; ++i) words.push_back("key" + std::to_string(i));
+  std::string input;
+  for (int i = 0; i < 200; ++i) input += Multibulk(words);
+  SimPeer* peer = Connect();
+  peer->Write(input);
+  RunFor(100 * kMillisecond);
+  EXPECT_LE(stats.requests_in_flight.value(), 250u);
+  for (sim::FakeNode* node : cluster.nodes()) node->SetPaused(false);
+  const size_t expected = 200 * (std::string("*50\r\n").size() + 50 * 5);
+  EXPECT_EQ(Await(peer, expected).size(), expected);
+}
+
+TEST_F(ClientConnectionTest, RepliesThatWaitForASlowNodeAreLimited) {
+  config.client_output_soft_bytes = 100'000;
+  config.request_timeout_ms = 60'000;
+  Start();
+  cluster.OwnerOf("a").SetPaused(true);
+  cluster.OwnerOf("b").store().Put("b", std::string(50'000, 'v'));
+  SimPeer* peer = Connect();
+  std::string input = Get("a");
+  for (int i = 0; i < 500; ++i) input += Get("b");
+  for (size_t i = 0; i < input.size(); i += 100) {
+    peer->Write(input.substr(i, 100));
+    RunFor(kMillisecond);
+  }
+  EXPECT_LT(resources().BytesInUse(), 5'000'000u);
+  cluster.OwnerOf("a").SetPaused(false);
+  const size_t expected = 5 + 500 * Bulk(std::string(50'000, 'v')).size();
+  EXPECT_EQ(Await(peer, expected).size(), expected);
+}
+
 // ---- draining
 
 TEST_F(ClientConnectionTest, ADrainingClientGetsWhatIsUnderWay) {
@@ -440,6 +479,10 @@ TEST_F(ClientConnectionTest, CommandsThatBlockAreRefusedForNow) {
   Start();
   SimPeer* peer = Connect();
   EXPECT_EQ(Ask(peer, Multibulk({"XREAD", "BLOCK", "0", "STREAMS", "a", "0"}))[0], '-');
+  EXPECT_EQ(Ask(peer, Multibulk({"XREADGROUP", "GROUP", "block", "streams", "BLOCK", "0", "STREAMS",
+                                 "a", ">"}))
+                .find("-ERR"),
+            0u);
   // The word may also be a key.
   EXPECT_EQ(Ask(peer, Multibulk({"XREAD", "STREAMS", "block", "0"}))
                 .find("not available through rcproxy"),

@@ -106,6 +106,12 @@ TEST_F(RouterTest, AScriptWithoutKeysRunsSomewhere) {
   EXPECT_EQ(all, Wire("EVAL return 0") + Wire("EVAL return 0") + Wire("EVAL return 0"));
 }
 
+TEST_F(RouterTest, MessagesToOneChannelGoOneWay) {
+  const std::string publish = Wire("PUBLISH b message");
+  for (int i = 0; i < 3; ++i) SendNow("PUBLISH b message");
+  EXPECT_EQ(a.Take(), publish + publish + publish);
+}
+
 TEST_F(RouterTest, AScriptWithAKeyRunsWhereTheKeyIs) {
   SendNow("EVAL return 1 b arg");
   EXPECT_EQ(a.Take(), Wire("EVAL return 1 b arg"));
@@ -598,6 +604,28 @@ TEST_F(RouterTest, AChangeThatIsOlderThanAllRequestsIsNoReasonToWait) {
   table.NoteMoved(15495, table.NodeAt(AddressOf('A')));
   EXPECT_TRUE(Send("SET b 3"));
   EXPECT_FALSE(Send("SET a 1"));
+}
+
+TEST_F(RouterTest, ARedirectedCommandDoesNotOvertakeOneThatWaits) {
+  OpenAll();
+  Send("SET b 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  a.Reply("-TRYAGAIN Multiple keys request during rehashing of slot\r\n" + Moved(3300, 'B'));
+  sim.RunFor(100 * kMillisecond);
+  const std::string at_a = a.Take();
+  EXPECT_EQ(at_a + b.Take(), Wire("SET b 1") + Wire("SET b 2")) << "at A: " << at_a;
+}
+
+TEST_F(RouterTest, WhatWaitsForADeadNodeGoesToItsSuccessor) {
+  sim.network.SetConnectMode("10.0.0.1:7000", sim::ConnectMode::kSilent);
+  Send("SET b 1");
+  sim.RunFor(10 * kMillisecond);
+  table.Adopt(cluster::Topology({NodeNamed('B', true)}, {{0, {}}}, {{0, 16383, 0}}));
+  router.OnTopologyChanged();
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("SET b 1"));
 }
 
 // ---- replicas

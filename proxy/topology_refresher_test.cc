@@ -209,6 +209,10 @@ TEST_F(TopologyRefresherTest, OneQuestionAtATime) {
   EXPECT_EQ(a.Take(), kShardsQuestion);
   EXPECT_FALSE(b.HasInput());
   EXPECT_FALSE(c.HasInput());
+  // What was noticed meanwhile may be newer than the answer: one more round, and only one.
+  Reply(a, Shards());
+  EXPECT_GE(AnswerNext(), 0);
+  EXPECT_EQ(AwaitQuestion(kSecond), nullptr);
 }
 
 TEST_F(TopologyRefresherTest, TheMapIsReadFromTimeToTime) {

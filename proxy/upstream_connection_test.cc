@@ -121,11 +121,30 @@ class WithoutDescriptorsTest : public UpstreamConnectionTest {
 TEST_F(WithoutDescriptorsTest, LosesTheRequestUnsent) {
   Send(kGetA);
   Settle();
-  ASSERT_EQ(observer.lost.size(), 1u);
-  EXPECT_TRUE(observer.lost[0].ends_with(" unsent"));
+  EXPECT_THAT(observer.lost, ElementsAre("a unsent"));
   EXPECT_THAT(observer.failures, ElementsAre("Too many open files"));
   EXPECT_EQ(link().state(), State::kIdle);
   EXPECT_FALSE(link().CanAccept());
+}
+
+TEST_F(UpstreamConnectionTest, WhatWaitsForTheConnectionCanBeTakenBack) {
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
+  Send(kGetA);
+  Send(kGetB);
+  Settle();
+  link().ReleaseWaiting();
+  EXPECT_THAT(observer.lost, ElementsAre("a unsent", "b unsent"));
+  EXPECT_FALSE(link().HasRequests());
+  EXPECT_EQ(link().state(), State::kConnecting);
+  sim.RunFor(2 * kSecond);
+  EXPECT_EQ(link().state(), State::kIdle);
+}
+
+TEST_F(UpstreamConnectionTest, WhatIsUnderWayIsNotTakenBack) {
+  Open();
+  Send(kGetA);
+  link().ReleaseWaiting();
+  EXPECT_THAT(observer.lost, IsEmpty());
 }
 
 // ---- the greeting
