@@ -24,7 +24,7 @@ class ReplyQueueTest : public testing::Test {
  protected:
   ~ReplyQueueTest() override {
     client_.Leave();
-    for (Request* request : unanswered_) Answer(request, "+late\r\n");
+    while (!unanswered_.empty()) Answer(unanswered_.back(), "+late\r\n");
     EXPECT_EQ(resources_.requests.live(), 0u);
     EXPECT_EQ(resources_.segments.live(), 0u);
     EXPECT_EQ(resources_.splits.live(), 0u);

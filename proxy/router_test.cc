@@ -618,6 +618,60 @@ TEST_F(RouterTest, ARedirectedCommandDoesNotOvertakeOneThatWaits) {
   EXPECT_EQ(at_a + b.Take(), Wire("SET b 1") + Wire("SET b 2")) << "at A: " << at_a;
 }
 
+// A younger command has been executed: the older one can only fail, or they would change places.
+TEST_F(RouterTest, AnOvertakenCommandIsAnsweredWithAnError) {
+  OpenAll();
+  Send("SET b 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + "+OK\r\n");
+  EXPECT_EQ(client.replies.delayed(), 0u);
+  sim.RunFor(100 * kMillisecond);
+  EXPECT_EQ(a.Take(), "") << "and is not sent again";
+}
+
+TEST_F(RouterTest, ReadsMayChangePlaces) {
+  OpenAll();
+  Send("GET b");
+  Send("GET b");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+2\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("GET b"));
+  Reply(a, "+1\r\n");
+  EXPECT_EQ(client.Take(), "+1\r\n+2\r\n");
+}
+
+TEST_F(RouterTest, CommandsOfOtherSlotsAndOtherClientsOvertakeNobody) {
+  OpenAll();
+  ClientForTest other(sim.resources);
+  Send("SET b 1");
+  Send("SET f 2");
+  Send(&other, "SET b 3");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n+OK\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  EXPECT_EQ(client.replies.delayed(), 1u);
+  EXPECT_EQ(other.Take(), "+OK\r\n");
+}
+
+TEST_F(RouterTest, AnOvertakenPartFailsItsWholeCommand) {
+  OpenAll();
+  Send("MSET b 1 c 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n");
+  EXPECT_FALSE(client.HasOutput()) << "the other part is still under way";
+  Reply(b, "+OK\r\n");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + "+OK\r\n");
+}
+
 TEST_F(RouterTest, WhatWaitsForADeadNodeGoesToItsSuccessor) {
   sim.network.SetConnectMode("10.0.0.1:7000", sim::ConnectMode::kSilent);
   Send("SET b 1");
