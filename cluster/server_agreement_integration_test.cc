@@ -114,6 +114,13 @@ bool WeKnowBetter(const std::vector<std::string>& words) {
   return words.size() == 2 && FindCommand(words[0]) == FindCommand("PFMERGE");
 }
 
+// What the server says of malformed forms of these depends on its hand-written parsers and not on
+// its key specs. Such a command is an error wherever it goes; well-formed ones are among the
+// written examples.
+bool IsOddWhenMalformed(const std::vector<std::string>& words) {
+  return words[0] == "migrate" || words[0] == "xread" || words[0] == "xreadgroup";
+}
+
 // Option-heavy commands, written by hand.
 constexpr std::string_view kLines[] = {
 #include "cluster/key_examples_for_test.inc"
@@ -181,6 +188,9 @@ TEST_F(ServerAgreementTest, OnTheKeysOfRandomCommands) {
     const CommandSpec* spec = FindCommand(TextOf(list->element[i]));
     if (spec != nullptr && !spec->keys.empty()) specs.push_back(spec);
   }
+  // The server lists them in an order of its own, another one each time.
+  std::sort(specs.begin(), specs.end(),
+            [](const CommandSpec* a, const CommandSpec* b) { return a->name < b->name; });
   for (int round = 0; round < 20000; ++round) {
     // Half of the rounds go to the few commands whose keys move.
     const CommandSpec* spec = specs[random() % specs.size()];
@@ -192,7 +202,7 @@ TEST_F(ServerAgreementTest, OnTheKeysOfRandomCommands) {
     const size_t size = spec->arity < 0 ? least + random() % 6 : least;
     std::vector<std::string> words = {std::string(spec->name)};
     while (words.size() < size) words.push_back(pool[random() % pool.size()]);
-    if (WeKnowBetter(words)) continue;
+    if (WeKnowBetter(words) || IsOddWhenMalformed(words)) continue;
     ASSERT_EQ(OurKeys(words), ServerKeys(server_, words)) << Join(words);
   }
 }
