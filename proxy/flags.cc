@@ -36,7 +36,7 @@ DEFINE_uint64(client_output_hard_bytes, 256 << 20,
               "Bytes waiting for one client from which on it is closed");
 DEFINE_uint64(
     memory_limit_bytes, 1 << 30,
-    "Bytes of buffers per worker from which on no client is read, and the one with most output "
+    "Bytes of buffers per worker from which on no client is read, and the one that holds most "
     "is closed");
 DEFINE_uint32(request_args_max, 1 << 20, "Most arguments of one command");
 DEFINE_uint32(request_bulk_bytes_max, 512u << 20, "Longest argument of a command");
@@ -60,7 +60,7 @@ DEFINE_string(reconnect_delay_min, "20ms",
               "First pause after a node could not be reached; doubles");
 DEFINE_string(reconnect_delay_max, "1s", "Longest pause after a node could not be reached");
 DEFINE_string(client_stall_timeout, "1s",
-              "Longest time a client may make no progress while a long reply streams to it");
+              "Longest time a node's connection waits for a client that a long reply streams to");
 DEFINE_uint64(stream_reply_bytes_min, 64 << 10,
               "A reply of which so much has arrived is passed on while the rest arrives");
 DEFINE_string(requirepass, "", "Password that clients must give with AUTH; empty = none");
