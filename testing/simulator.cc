@@ -21,6 +21,10 @@ constexpr int64_t kHealNs = 5 * kSecond;
 Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
     : duration_ns_(duration_ns), world_(seed, std::move(factory)), random_(seed ^ 0x5eed) {}
 
+Simulator::~Simulator() {
+  if (world_.started()) world_.StopSubject();
+}
+
 SimulatorResult Simulator::Run() {
   DrawSetting();
   BuildCluster();

@@ -33,6 +33,11 @@ struct SimulatorResult {
 class Simulator {
  public:
   Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory);
+  // Stops the subject while everybody whom the schedule may call is still there.
+  ~Simulator();
+  Simulator(const Simulator&) = delete;
+  Simulator& operator=(const Simulator&) = delete;
+
   SimulatorResult Run();
   // What the nodes have executed on `key`, in order; for the search of a cause.
   std::string ExecutionsOf(const std::string& key);
