@@ -350,7 +350,7 @@ TEST_F(NoAllocationTest, CommandsThatAreCut) {
   const std::string rest = kSet.substr(20);
   Serve(first, 5, 1);
   Serve(rest, 5, 1);
-  size_t total = 0;
+  [[maybe_unused]] size_t total = 0;
   for (int i = 0; i < 500; ++i) {
     const size_t both = Serve(first, 5, 1) + Serve(rest, 5, 1);
     if (i >= 100) total += both;
