@@ -101,6 +101,17 @@ class RouterForTest {
     }
     client.Take();
   }
+  std::string Moved(int slot, char to) {
+    return "-MOVED " + std::to_string(slot) + " " + AddressOf(to).ToString() + "\r\n";
+  }
+  std::string Ask(int slot, char to) {
+    return "-ASK " + std::to_string(slot) + " " + AddressOf(to).ToString() + "\r\n";
+  }
+  // Runs until the client has something, and takes it.
+  std::string Await() {
+    sim.RunUntil([this] { return client.HasOutput(); });
+    return client.Take();
+  }
   bool IsQuiet() {
     bool quiet = true;
     table.ForEachNode([&quiet](UpstreamNode& node) { quiet &= node.IsQuiet(); });

@@ -1,0 +1,519 @@
+// What happens to requests that a node could not answer: errors that pass, nodes that are not
+// there, connections that break, replicas; and the order of a client's commands meanwhile.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "cluster/command_table.h"
+#include "cluster/redirect.h"
+#include "proxy/errors.h"
+#include "proxy/request.h"
+#include "proxy/router.h"
+#include "proxy/router_for_test.h"
+#include "uring/chunk.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using sim::kMillisecond;
+using sim::kSecond;
+using Verdict = Router::Verdict;
+
+class RouterRetryTest : public testing::Test, public RouterForTest {
+ protected:
+  RouterRetryTest() = default;
+  explicit RouterRetryTest(const sim::SimIoOptions& options) : RouterForTest(options) {}
+
+  uring::Slice CommandSlice(std::string_view bytes) {
+    uring::Chunk* chunk = sim.resources.output_pool.TakeLarge(bytes.size());
+    std::memcpy(chunk->data, bytes.data(), bytes.size());
+    return uring::Slice::Adopt(chunk, chunk->data, bytes.size());
+  }
+  Stats& stats() { return sim.stats; }
+};
+
+// ---- errors that pass
+
+class PassingErrorTest : public RouterRetryTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(PassingErrorTest, IsTriedAgainAfterAPause) {
+  const std::string error = std::string(GetParam()) + "\r\n";
+  SendNow("GET b");
+  a.Take();
+  Reply(a, error);
+  EXPECT_FALSE(client.HasOutput());
+  EXPECT_EQ(client.replies.delayed(), 1u);
+  sim.RunFor((sim.config.retry_delay_ms - 2) * kMillisecond);
+  EXPECT_EQ(a.Take(), "");
+  sim.RunFor(5 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("GET b"));
+  Reply(a, "+at last\r\n");
+  EXPECT_EQ(client.Take(), "+at last\r\n");
+  EXPECT_EQ(stats().retries.value(), 1u);
+}
+
+TEST_P(PassingErrorTest, IsTheReplyInTheEndWholeHoweverItWasCut) {
+  const std::string error = std::string(GetParam()) + "\r\n";
+  sim.config.request_timeout_ms = 100;
+  SendNow("SET b 1");
+  int tries = 0;
+  while (!client.HasOutput() && tries < 100) {
+    sim.RunUntil([this] { return a.HasInput() || client.HasOutput(); });
+    if (!a.HasInput()) break;
+    a.Take();
+    ++tries;
+    const size_t cut = tries % error.size();
+    Reply(a, error.substr(0, cut));
+    Reply(a, error.substr(cut));
+  }
+  EXPECT_EQ(client.Take(), error);
+  EXPECT_GT(tries, 2);
+  EXPECT_LT(tries, 7);
+  EXPECT_EQ(client.replies.delayed(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , PassingErrorTest,
+    testing::Values("-TRYAGAIN Multiple keys request during rehashing of slot",
+                    "-CLUSTERDOWN The cluster is down", "-LOADING Redis is loading the dataset",
+                    "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is 'no'.",
+                    "-READONLY You can't write against a read only replica."));
+
+TEST_F(RouterRetryTest, ErrorsOfTheClusterMakeUsReadTheMap) {
+  SendNow("GET b");
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  EXPECT_EQ(topology.requests, 0);
+  sim.RunFor(25 * kMillisecond);
+  Reply(a, "-CLUSTERDOWN The cluster is down\r\n");
+  EXPECT_EQ(topology.requests, 1);
+}
+
+TEST_F(RouterRetryTest, ANewMapEndsThePause) {
+  SendNow("GET b");
+  Reply(a, "-READONLY You can't write against a read only replica.\r\n");
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  router.RunDelayed(/*all=*/true);
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("GET b"));
+  EXPECT_EQ(client.replies.delayed(), 0u);
+}
+
+TEST_F(RouterRetryTest, NothingIsSentAgainForAClientThatHasLeft) {
+  ClientForTest leaving(sim.resources);
+  Send(&leaving, "SET b 1");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  leaving.Leave();
+  sim.RunFor(100 * kMillisecond);
+  EXPECT_EQ(a.Take(), "");
+  EXPECT_EQ(sim.resources.requests.live(), 0u);
+}
+
+TEST_F(RouterRetryTest, NothingIsSentAgainForAPartWhoseClientHasLeft) {
+  ClientForTest leaving(sim.resources);
+  Send(&leaving, "DEL b c");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  leaving.Leave();
+  Reply(b, ":1\r\n");
+  sim.RunFor(100 * kMillisecond);
+  EXPECT_EQ(a.Take(), "");
+  EXPECT_EQ(sim.resources.requests.live(), 0u);
+}
+
+// ---- nobody there
+
+TEST_F(RouterRetryTest, ASlotThatNobodyOwnsIsAnErrorAfterTheTimeout) {
+  table.Adopt(cluster::Topology({NodeNamed('A', true)}, {{0, {}}}, {{0, 5460, 0}}));
+  sim.config.request_timeout_ms = 200;
+  const int64_t begin_ns = sim.io.NowNs();
+  Send("GET c");
+  EXPECT_EQ(Await(), "-CLUSTERDOWN Hash slot not served\r\n");
+  EXPECT_GE(sim.io.NowNs() - begin_ns, 200 * kMillisecond);
+  EXPECT_LE(sim.io.NowNs() - begin_ns, 250 * kMillisecond);
+  EXPECT_GT(topology.requests, 0);
+  EXPECT_EQ(stats().errors_slot_uncovered.value(), 1u);
+}
+
+TEST_F(RouterRetryTest, ASlotThatIsOwnedInTimeIsServed) {
+  table.Adopt(cluster::Topology({NodeNamed('A', true)}, {{0, {}}}, {{0, 5460, 0}}));
+  Send("MGET c b");
+  sim.RunFor(50 * kMillisecond);
+  table.Adopt(ThreeShards());
+  router.RunDelayed(/*all=*/true);
+  Settle();
+  Reply(b, "*1\r\n+c\r\n");
+  Reply(a, "*1\r\n+b\r\n");
+  EXPECT_EQ(client.Take(), "*2\r\n+c\r\n+b\r\n");
+}
+
+TEST_F(RouterRetryTest, ANodeThatCannotBeReachedIsAnErrorAfterTheTimeout) {
+  sim.config.request_timeout_ms = 300;
+  sim.network.SetConnectMode("10.0.0.1:7000", sim::ConnectMode::kRefuse);
+  Send("SET b 1");
+  EXPECT_EQ(Await(), kErrorUnreachable);
+  EXPECT_EQ(stats().errors_unreachable.value(), 1u);
+  EXPECT_EQ(client.replies.delayed(), 0u);
+}
+
+TEST_F(RouterRetryTest, AKeylessCommandWithoutAnyNodeIsUnreachable) {
+  sim.config.request_timeout_ms = 100;
+  table.Adopt(cluster::Topology({}, {}, {}));
+  Send("LOLWUT");
+  EXPECT_EQ(Await(), kErrorUnreachable);
+}
+
+class RouterWithoutDescriptorsTest : public RouterRetryTest {
+ protected:
+  RouterWithoutDescriptorsTest() : RouterRetryTest({.open_failure_one_in = 1}) {}
+};
+
+TEST_F(RouterWithoutDescriptorsTest, EverythingIsUnreachable) {
+  sim.config.request_timeout_ms = 100;
+  const std::vector<std::vector<std::string>> commands{
+      {"SET", "b", "1"}, {"SET", "b", std::string(5000, 'v')}, {"MGET", "a", "b", "c"}};
+  for (const std::vector<std::string>& command : commands) {
+    EXPECT_EQ(Offer(&client, command), Verdict::kTaken);
+    sim.RunUntil([this] { return client.replies.empty(); });
+    EXPECT_EQ(client.Take(), kErrorUnreachable);
+  }
+}
+
+TEST_F(RouterWithoutDescriptorsTest, ARedirectIsUnreachableToo) {
+  sim.config.request_timeout_ms = 100;
+  Request* request = sim.resources.NewRequest();
+  request->spec = cluster::FindCommand("GET");
+  request->slot = 3300;
+  request->issued_ns = sim.io.NowNs();
+  client.replies.Push(request);
+  request->command = CommandSlice(Wire("GET b"));
+  const std::string line = Ask(3300, 'B');
+  router.OnErrorReply(request, cluster::ParseErrorReply(line),
+                      &table.NodeAt(AddressOf('A'))->primary_link());
+  sim.RunUntil([this] { return client.replies.empty(); });
+  EXPECT_EQ(client.Take(), kErrorUnreachable);
+}
+
+// ---- connections that break
+
+TEST_F(RouterRetryTest, AReadIsSentAgainWhenItsConnectionBreaks) {
+  SendNow("GET b");
+  a.peer().Reset();
+  sim.RunUntil([this] { return a.connections() == 2 && a.HasInput(); });
+  EXPECT_EQ(a.Take(), Wire("GET b"));
+  Reply(a, "+again\r\n");
+  EXPECT_EQ(client.Take(), "+again\r\n");
+}
+
+TEST_F(RouterRetryTest, AWriteThatWasSentIsNeverSentAgain) {
+  SendNow("INCR b");
+  a.peer().Reset();
+  Settle();
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  EXPECT_EQ(stats().errors_outcome_unknown.value(), 1u);
+  sim.RunFor(kSecond);
+  EXPECT_EQ(a.connections(), 1u);
+}
+
+TEST_F(RouterRetryTest, AWriteThatWasNotSentIsSentAgain) {
+  OpenAll();
+  Send("INCR b");
+  sim.Turn(sim.io.NowNs() + 1);
+  Send("INCR f");  // Waits for the send that is under way.
+  table.NodeAt(AddressOf('A'))->primary_link().Fail("test");
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  sim.RunUntil([this] { return a.connections() == 2 && a.HasInput(); });
+  EXPECT_EQ(a.Take(), Wire("INCR f"));
+}
+
+TEST_F(RouterRetryTest, AScriptThatWasSentIsNeverSentAgain) {
+  SendNow("EVAL return 1 b");
+  a.peer().Reset();
+  Settle();
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+}
+
+TEST_F(RouterRetryTest, APartThatIsLostFailsTheWholeWrite) {
+  SendNow("MSET b 1 c 2");
+  Reply(b, "+OK\r\n");
+  a.peer().Reset();
+  Settle();
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+}
+
+TEST_F(RouterRetryTest, ALostConnectionMakesUsReadTheMap) {
+  SendNow("GET b");
+  a.peer().Close();
+  Settle();
+  EXPECT_GE(topology.requests, 1);
+}
+
+// ---- order
+
+TEST_F(RouterRetryTest, ACommandWaitsWhileOlderOnesMayStillRunAtTheOldOwner) {
+  OpenAll();
+  Send("SET b 1");
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  EXPECT_FALSE(Send("SET b 2"));
+  EXPECT_EQ(stats().fences.value(), 1u);
+  EXPECT_TRUE(Send("SET c 1")) << "another slot has not changed";
+  Settle();
+  a.Take();
+  Reply(a, "+OK\r\n");
+  EXPECT_TRUE(Send("SET b 2")) << "SET c was sent after the change";
+}
+
+TEST_F(RouterRetryTest, ACommandGoesOnWhenOlderOnesAreAnswered) {
+  OpenAll();
+  Send("SET b 1");
+  Settle();
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  EXPECT_FALSE(Send("SET b 2"));
+  EXPECT_FALSE(Send("MSET a 1 b 2"));
+  Reply(a, "+OK\r\n");
+  EXPECT_TRUE(Send("SET b 2"));
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("SET b 2"));
+}
+
+TEST_F(RouterRetryTest, OtherClientsDoNotWait) {
+  OpenAll();
+  ClientForTest other(sim.resources);
+  Send("SET b 1");
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  EXPECT_TRUE(Send(&other, "SET b 2"));
+}
+
+TEST_F(RouterRetryTest, NothingNewIsSentWhileARequestWaitsForARetry) {
+  SendNow("GET b");
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  EXPECT_FALSE(Send("GET c"));
+  EXPECT_FALSE(Send("PUBLISH x y"));
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_TRUE(Send("GET c"));
+}
+
+TEST_F(RouterRetryTest, AChangeThatIsOlderThanAllRequestsIsNoReasonToWait) {
+  OpenAll();
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  EXPECT_TRUE(Send("SET b 1"));
+  EXPECT_TRUE(Send("SET b 2"));
+  table.NoteMoved(15495, table.NodeAt(AddressOf('A')));
+  EXPECT_TRUE(Send("SET b 3"));
+  EXPECT_FALSE(Send("SET a 1"));
+}
+
+TEST_F(RouterRetryTest, ARedirectedCommandDoesNotOvertakeOneThatWaits) {
+  OpenAll();
+  Send("SET b 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  a.Reply("-TRYAGAIN Multiple keys request during rehashing of slot\r\n" + Moved(3300, 'B'));
+  sim.RunFor(100 * kMillisecond);
+  const std::string at_a = a.Take();
+  EXPECT_EQ(at_a + b.Take(), Wire("SET b 1") + Wire("SET b 2")) << "at A: " << at_a;
+}
+
+// A younger command has been executed: the older one can only fail, or they would change places.
+TEST_F(RouterRetryTest, AnOvertakenCommandIsAnsweredWithAnError) {
+  OpenAll();
+  Send("SET b 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + "+OK\r\n");
+  EXPECT_EQ(client.replies.delayed(), 0u);
+  sim.RunFor(100 * kMillisecond);
+  EXPECT_EQ(a.Take(), "") << "and is not sent again";
+}
+
+TEST_F(RouterRetryTest, ReadsMayChangePlaces) {
+  OpenAll();
+  Send("GET b");
+  Send("GET b");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+2\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("GET b"));
+  Reply(a, "+1\r\n");
+  EXPECT_EQ(client.Take(), "+1\r\n+2\r\n");
+}
+
+TEST_F(RouterRetryTest, CommandsOfOtherSlotsAndOtherClientsOvertakeNobody) {
+  OpenAll();
+  ClientForTest other(sim.resources);
+  Send("SET b 1");
+  Send("SET f 2");
+  Send(&other, "SET b 3");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n+OK\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  EXPECT_EQ(client.replies.delayed(), 1u);
+  EXPECT_EQ(other.Take(), "+OK\r\n");
+}
+
+TEST_F(RouterRetryTest, AnOvertakenPartFailsItsWholeCommand) {
+  OpenAll();
+  Send("MSET b 1 c 1");
+  Send("SET b 2");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n");
+  EXPECT_FALSE(client.HasOutput()) << "the other part is still under way";
+  Reply(b, "+OK\r\n");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + "+OK\r\n");
+}
+
+TEST_F(RouterRetryTest, WhatWaitsForADeadNodeGoesToItsSuccessor) {
+  sim.network.SetConnectMode("10.0.0.1:7000", sim::ConnectMode::kSilent);
+  Send("SET b 1");
+  sim.RunFor(10 * kMillisecond);
+  table.Adopt(cluster::Topology({NodeNamed('B', true)}, {{0, {}}}, {{0, 16383, 0}}));
+  router.OnTopologyChanged();
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("SET b 1"));
+}
+
+// ---- replicas
+
+class ReplicaTest : public RouterRetryTest {
+ protected:
+  // A is the primary of everything, B and C are its replicas.
+  ReplicaTest() {
+    table.Adopt(
+        cluster::Topology({NodeNamed('A', true), NodeNamed('B', false), NodeNamed('C', false)},
+                          {{0, {1, 2}}}, {{0, 16383, 0}}));
+  }
+  void Greet(NodeForTest& node) {
+    sim.RunUntil([&] { return node.HasInput(); });
+    ASSERT_EQ(node.Take(), Wire("READONLY"));
+    Reply(node, "+OK\r\n");
+  }
+  void GreetBoth() {
+    sim.config.read_prefer = ReadPreference::kReplica;
+    for (int i = 0; i < 2; ++i) Send("GET a");
+    Greet(b);
+    Greet(c);
+    b.Take();
+    c.Take();
+    Reply(b, "+open\r\n");
+    Reply(c, "+open\r\n");
+    client.Take();
+  }
+};
+
+TEST_F(ReplicaTest, ReplicasAreNotAskedUnlessToldTo) {
+  SendNow("GET a");
+  EXPECT_EQ(a.Take(), Wire("GET a"));
+}
+
+TEST_F(ReplicaTest, ReadsTakeTurnsAtReplicasAndWritesGoToThePrimary) {
+  GreetBoth();
+  for (int i = 0; i < 4; ++i) Send("GET a");
+  Send("SET a 1");
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("GET a") + Wire("GET a"));
+  EXPECT_EQ(c.Take(), Wire("GET a") + Wire("GET a"));
+  EXPECT_EQ(a.Take(), Wire("SET a 1"));
+}
+
+TEST_F(ReplicaTest, PartsOfReadsGoToReplicasToo) {
+  GreetBoth();
+  SendNow("MGET a b");
+  EXPECT_EQ(a.connections(), 0u);
+}
+
+TEST_F(ReplicaTest, TheZoneIsPreferredAndNotRequired) {
+  sim.config.read_prefer = ReadPreference::kReplicaSameZone;
+  sim.config.zone_prefix = "10.0.0.3";
+  for (int i = 0; i < 3; ++i) Send("GET a");
+  Greet(c);
+  EXPECT_EQ(c.Take(), Wire("GET a") + Wire("GET a") + Wire("GET a"));
+  EXPECT_EQ(b.connections(), 0u);
+  sim.config.zone_prefix = "192.168.";
+  SendNow("GET a");
+  EXPECT_EQ(a.connections(), 0u) << "any replica is better than none";
+}
+
+TEST_F(ReplicaTest, WithoutAReachableReplicaThePrimaryServes) {
+  sim.config.read_prefer = ReadPreference::kReplica;
+  table.NodeAt(AddressOf('B'))->OnConnectFailed();
+  table.NodeAt(AddressOf('C'))->OnConnectFailed();
+  SendNow("GET a");
+  EXPECT_EQ(a.Take(), Wire("GET a"));
+}
+
+TEST_F(ReplicaTest, AReplicaThatSendsUsAwaySendsUsToThePrimary) {
+  GreetBoth();
+  Send("GET a");
+  sim.RunUntil([this] { return b.HasInput() || c.HasInput(); });
+  Reply(b.HasInput() ? b : c, Moved(15495, 'A'));
+  sim.RunUntil([this] { return a.HasInput(); });
+  EXPECT_EQ(a.Take(), Wire("GET a"));
+  Reply(a, "+primary\r\n");
+  EXPECT_EQ(client.Take(), "+primary\r\n");
+  EXPECT_GE(topology.requests, 1);
+}
+
+TEST_F(ReplicaTest, WhatAReplicaCannotServeThePrimaryDoes) {
+  GreetBoth();
+  Send("GET a");
+  sim.RunUntil([this] { return b.HasInput() || c.HasInput(); });
+  Reply(b.HasInput() ? b : c, "-MASTERDOWN Link with MASTER is down\r\n");
+  sim.RunUntil([this] { return a.HasInput(); }, kSecond);
+  EXPECT_EQ(a.Take(), Wire("GET a"));
+}
+
+TEST_F(ReplicaTest, WhatAReplicaHasLostThePrimaryServes) {
+  GreetBoth();
+  Send("GET a");
+  sim.RunUntil([this] { return b.HasInput() || c.HasInput(); });
+  (b.HasInput() ? b : c).peer().Reset();
+  sim.RunUntil([this] { return a.HasInput(); }, kSecond);
+  EXPECT_EQ(a.Take(), Wire("GET a"));
+}
+
+// ---- our own commands
+
+class InternalReplyForTest final : public InternalReply {
+ public:
+  void OnReply(std::string_view reply) override { replies.emplace_back(reply); }
+  void OnLost() override { ++lost; }
+  std::vector<std::string> replies;
+  int lost = 0;
+};
+
+TEST_F(RouterRetryTest, OurOwnCommandsGetTheirRepliesWhateverTheySay) {
+  InternalReplyForTest internal;
+  router.SendInternal(table.NodeAt(AddressOf('A')), Wire("CLUSTER SHARDS"), &internal);
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("CLUSTER SHARDS"));
+  Reply(a, "-CLUSTERDOWN");
+  Reply(a, " no\r\n");
+  EXPECT_EQ(internal.replies, std::vector<std::string>{"-CLUSTERDOWN no\r\n"});
+  EXPECT_EQ(internal.lost, 0);
+}
+
+TEST_F(RouterRetryTest, OurOwnCommandsHearOfALossOnce) {
+  InternalReplyForTest internal;
+  router.SendInternal(table.NodeAt(AddressOf('A')), Wire("CLUSTER SHARDS"), &internal);
+  Settle();
+  a.peer().Reset();
+  Settle();
+  EXPECT_EQ(internal.lost, 1);
+  router.SendInternal(table.NodeAt(AddressOf('A')), Wire("CLUSTER SHARDS"), &internal);
+  EXPECT_EQ(internal.lost, 2) << "the node is left alone for a moment";
+  EXPECT_TRUE(internal.replies.empty());
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy
