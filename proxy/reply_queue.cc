@@ -48,7 +48,7 @@ void ReplyQueue::Push(Request* request) {
   DCHECK(requests_.IsEmpty() || requests_.Back()->epoch <= request->epoch);
   request->sink = Request::Sink::kClient;
   request->replies = this;
-  request->order = next_order_++;
+  request->order = resources_.next_order++;
   requests_.PushBack(request);
   ++size_;
   ++in_flight_;

@@ -83,7 +83,6 @@ class ReplyQueue {
   IntrusiveList<Request, struct InReplyQueue> requests_;
   uint32_t size_ = 0;
   uint32_t in_flight_ = 0;
-  uint32_t next_order_ = 0;
   size_t held_bytes_ = 0;
   uint32_t delayed_ = 0;
   bool broken_ = false;

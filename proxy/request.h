@@ -62,7 +62,7 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
   bool read_only = false;  // Running it again is harmless.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
-  uint32_t order = 0;  // Of its command among those of its client.
+  uint32_t order = 0;  // Of its command among all of its worker; may wrap.
   const cluster::CommandSpec* spec = nullptr;
   union {
     ReplyQueue* replies = nullptr;  // kClient

@@ -99,6 +99,8 @@ struct Resources {
 
   uint64_t commands_until_sample = 0;  // --log_every_n
 
+  uint32_t next_order = 0;  // Of commands that have been issued.
+
   DirtyList dirty_clients;
   DirtyList dirty_upstreams;
 

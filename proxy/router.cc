@@ -27,6 +27,11 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
 
+// Issued before. Orders wrap, but never within what is in flight.
+bool IsOlder(const Request* a, const Request* b) {
+  return static_cast<int32_t>(a->order - b->order) < 0;
+}
+
 // The slot that all keys share, or -1.
 int CommonSlot(const CommandView& command, const KeyRuns& keys) {
   int slot = -1;
@@ -257,6 +262,9 @@ char* Router::Place(Request* request, size_t size) {
 }
 
 void Router::Dispatch(Request* request) {
+  // Another command of the client waits for a retry: this one must not pass it on a shorter way.
+  const ReplyQueue* client = ClientOf(request);
+  if (client != nullptr && client->delayed() > 0) return Delay(request);
   if (UpstreamConnection* link = LinkFor(request)) {
     link->AcceptAgain(request);
   } else {
@@ -325,7 +333,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
   UpstreamConnection& link = node->primary_link();
-  if (!link.CanAccept()) return Delay(request);
+  if (!link.CanAccept() || ClientOf(request)->delayed() > 0) return Delay(request);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
@@ -342,8 +350,7 @@ void Router::OnOvertaking(const Request* request) {
   RequestList overtaken;
   for (Request* older = delayed_.Front(); older != nullptr;) {
     Request* next = delayed_.Next(older);
-    const bool is_older = static_cast<int32_t>(request->order - older->order) > 0;
-    if (ClientOf(older) == client && older->slot == request->slot && is_older &&
+    if (ClientOf(older) == client && older->slot == request->slot && IsOlder(older, request) &&
         !(older->read_only && request->read_only)) {
       older->ListLink<struct InUpstreamQueue>::Unlink();
       overtaken.PushBack(older);
@@ -407,18 +414,21 @@ void Router::Delay(Request* request) {
   resources_.stats.retries.Add();
   request->state = Request::State::kDelayed;
   request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
-  delayed_.PushBack(request);
+  // In the order of issue, which is the order in which they will go out again.
+  Request* before = delayed_.Back();
+  while (before != nullptr && IsOlder(request, before)) before = delayed_.Previous(before);
+  before == nullptr ? delayed_.PushFront(request) : delayed_.InsertAfter(request, before);
   if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
   if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
 }
 
-void Router::RunDelayed(bool all) {
+void Router::RunDelayed([[maybe_unused]] bool all) {
   const int64_t now_ns = resources_.io.NowNs();
   RequestList due;
-  while (Request* request = delayed_.Front()) {
-    if (!all && request->retry_at_ns > now_ns) break;
-    delayed_.PopFront();
+  // All of them, so that those of one client keep their order.
+  while (Request* request = delayed_.PopFront()) {
     due.PushBack(request);
+    if (ReplyQueue* client = ClientOf(request)) client->SubDelayed();
   }
   while (Request* request = due.PopFront()) {
     ReplyQueue* client = ClientOf(request);
@@ -426,7 +436,6 @@ void Router::RunDelayed(bool all) {
       resources_.FreeRequest(request);  // Nobody waits for it any more, so it is not sent.
       continue;
     }
-    client->SubDelayed();
     if (Expired(request, now_ns)) {
       GiveUp(request);
     } else {

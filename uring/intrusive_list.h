@@ -60,6 +60,12 @@ class IntrusiveList {
     return next == &root_ ? nullptr : static_cast<T*>(next);
   }
 
+  // The element before `element`, or nullptr at the front.
+  T* Previous(const T* element) const {
+    Link* previous = static_cast<const Link*>(element)->prev_;
+    return previous == &root_ ? nullptr : static_cast<T*>(previous);
+  }
+
   void PushBack(T* element) { Insert(element, root_.prev_); }
   void PushFront(T* element) { Insert(element, &root_); }
   void InsertAfter(T* element, T* position) { Insert(element, position); }
