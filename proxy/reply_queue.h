@@ -57,6 +57,7 @@ class ReplyQueue {
   // Bytes that wait for this client: ready ones, and replies whose turn has not come.
   size_t bytes() const { return output_.bytes() + held_bytes_; }
   const Request* Front() const { return requests_.Front(); }
+  const Request* Next(const Request* request) const { return requests_.Next(request); }
   OutputQueue& output() { return output_; }
   const OutputQueue& output() const { return output_; }
   Flushable* connection() const { return connection_; }

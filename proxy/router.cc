@@ -8,7 +8,9 @@
 
 #include "cluster/hash_slot.h"
 #include "cluster/redirect.h"
+#include "proxy/command_conflict.h"
 #include "proxy/errors.h"
+#include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
 #include "resp/writer.h"
 
@@ -52,6 +54,7 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
     : resources_(resources),
       table_(table),
       topology_(topology),
+      moving_slots_(resources.timers),
       delayed_timer_(
           resources.timers,
           [](void* self) { static_cast<Router*>(self)->RunDelayed(/*all=*/false); }, this),
@@ -189,10 +192,27 @@ Router::Verdict Router::Refuse(ReplyQueue* client, std::string_view error, Count
 
 bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
   const Request* oldest = client.Front();
-  if (oldest == nullptr || oldest->epoch == table_.epoch()) return false;
-  if (table_.changed_epoch(slot) <= oldest->epoch) return false;
+  if (oldest == nullptr) return false;
+  const bool changed =
+      oldest->epoch != table_.epoch() && table_.changed_epoch(slot) > oldest->epoch;
+  if (!changed && !(moving_slots_.Has(slot) && MayBeTriedAgain(client, slot))) return false;
   resources_.stats.fences.Add();
   return true;
+}
+
+// Whether the client awaits the reply to a command that a half moved slot can not execute, while it
+// does execute what comes behind.
+bool Router::MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const {
+  const auto may = [slot](const Request* request) {
+    return request->slot == slot && request->state != Request::State::kAnswered &&
+           CanHaveManyKeys(*request->spec);
+  };
+  for (const Request* request = client.Front(); request != nullptr;
+       request = client.Next(request)) {
+    if (request->split == nullptr ? may(request) : std::ranges::any_of(request->split->parts, may))
+      return true;
+  }
+  return false;
 }
 
 Request* Router::NewRequest(const CommandSpec& spec, uint16_t slot) {
@@ -302,6 +322,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       }
       return true;
     case ErrorKind::kTryAgain:
+      moving_slots_.Note(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
       return TryDelay(request);
     case ErrorKind::kClusterDown:
@@ -325,7 +346,10 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
   address.port = redirect.port;
   UpstreamNode* node = table_.NodeAt(address);
-  if (!moved) return FollowAsk(request, node);
+  if (!moved) {
+    moving_slots_.Note(redirect.slot, resources_.io.NowNs());
+    return FollowAsk(request, node);
+  }
   table_.NoteMoved(redirect.slot, node);
   request->slot = redirect.slot;  // The node knows better where the keys are.
   Dispatch(request);
@@ -342,16 +366,18 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   link.AcceptAgain(request);
 }
 
-// Older commands of the same client to the same slot that wait for a retry can not be executed any
-// more without changing places with `request`, which has been, or may have been, executed. A server
-// would have answered them with an error, too.
+// Older commands of the same client that share a key with `request` and wait for a retry can not be
+// executed any more: they would change places with `request`, which has been, or may have been,
+// executed. A server would have answered them with an error, too.
 void Router::OnOvertaking(const Request* request) {
   const ReplyQueue* client = ClientOf(request);
   RequestList overtaken;
   for (Request* older = delayed_.Front(); older != nullptr;) {
     Request* next = delayed_.Next(older);
     if (ClientOf(older) == client && older->slot == request->slot && IsOlder(older, request) &&
-        !(older->read_only && request->read_only)) {
+        !(older->read_only && request->read_only) &&
+        MayShareKey({*older->spec, older->command.view()},
+                    {*request->spec, request->command.view()})) {
       older->ListLink<struct InUpstreamQueue>::Unlink();
       overtaken.PushBack(older);
     }

@@ -7,8 +7,9 @@
 //
 // One rule keeps a client's commands to a slot in order while the slot changes hands: a command is
 // issued only if every older request of the same client in flight was issued after that slot's
-// owner last changed, and none of them waits for a retry. When it fails the command stays at the
-// head of the client's input (Verdict::kWait).
+// owner last changed, and none of them waits for a retry. While a slot is in motion a command also
+// waits for older ones that the slot could put off. When it fails the command stays at the head of
+// the client's input (Verdict::kWait).
 //
 // Owner: Worker. Thread: the worker's.
 // Invariants: 1. a delayed request is in delayed_, which is sorted by time because the delay is one
@@ -23,6 +24,7 @@
 
 #include "cluster/command_keys.h"
 #include "cluster/command_table.h"
+#include "proxy/moving_slots.h"
 #include "proxy/reply_queue.h"
 #include "proxy/request.h"
 #include "proxy/resources.h"
@@ -85,6 +87,7 @@ class Router final : public UpstreamObserver {
                   const resp::CommandView& command, const cluster::KeyRun& keys);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
   bool MustWait(const ReplyQueue& client, uint16_t slot);
+  bool MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const;
   Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
   // The link that should take the request now, or nullptr when it has to be put off.
   UpstreamConnection* LinkFor(Request* request);
@@ -111,6 +114,7 @@ class Router final : public UpstreamObserver {
   Resources& resources_;
   RoutingTable& table_;
   TopologySource& topology_;
+  MovingSlots moving_slots_;
   RequestList delayed_;
   uring::Timer delayed_timer_;
   // Scratch of GroupKeys: which part a slot belongs to, valid where stamp matches.

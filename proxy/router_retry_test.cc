@@ -361,6 +361,45 @@ TEST_F(RouterRetryTest, CommandsOfOtherSlotsAndOtherClientsOvertakeNobody) {
   EXPECT_EQ(other.Take(), "+OK\r\n");
 }
 
+TEST_F(RouterRetryTest, CommandsThatShareNoKeyMayChangePlaces) {
+  OpenAll();
+  Send("MSET {b}1 x {b}2 y");
+  Send("SET {b}3 z");
+  Settle();
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n+OK\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("MSET {b}1 x {b}2 y"));
+  Reply(a, "+OK\r\n");
+  EXPECT_EQ(client.Take(), "+OK\r\n+OK\r\n");
+}
+
+TEST_F(RouterRetryTest, WhileASlotMovesNothingPassesACommandWithSeveralKeys) {
+  OpenAll();
+  SendNow("GET b");
+  a.Take();
+  Reply(a, Ask(3300, 'B'));
+  b.Take();
+  Reply(b, "+OK\r\n+x\r\n");
+  client.Take();
+  EXPECT_TRUE(Send("GET {b}0"));
+  EXPECT_TRUE(Send("MSET {b}1 x {b}2 y"));
+  EXPECT_FALSE(Send("SET {b}1 z"));
+  EXPECT_TRUE(Send("SET c 1")) << "another slot";
+  Settle();
+  a.Take();
+  Reply(a, "$-1\r\n+OK\r\n");
+  EXPECT_TRUE(Send("MGET {b}1 c"));
+  EXPECT_FALSE(Send("SET {b}1 z")) << "a part counts, too";
+  Settle();
+  Reply(a, "*1\r\n$-1\r\n");
+  EXPECT_TRUE(Send("SET {b}1 z")) << "this part has been answered";
+  sim.RunFor(2 * kSecond);
+  EXPECT_TRUE(Send("MSET {b}1 x {b}2 y"));
+  EXPECT_TRUE(Send("SET {b}1 z")) << "the slot has come to rest";
+}
+
 TEST_F(RouterRetryTest, AnOvertakenPartFailsItsWholeCommand) {
   OpenAll();
   Send("MSET b 1 c 1");

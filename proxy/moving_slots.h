@@ -1,0 +1,44 @@
+// Slots that were seen to be in motion a moment ago: a node answered ASK or TRYAGAIN for one of their
+// keys. Kept apart from the routing table because a slot in motion still has its old owner.
+//
+// Owner: Router. Thread: the worker's. Per look-up: one load while nothing moves.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+
+#include "cluster/hash_slot.h"
+#include "uring/timer_queue.h"
+
+namespace rcproxy::proxy {
+
+class MovingSlots {
+ public:
+  // A slot counts as moving for one to two times this long after the last sign of it.
+  static constexpr int64_t kPeriodNs = 1'000'000'000;
+
+  explicit MovingSlots(uring::TimerQueue& timers)
+      : timer_(timers, [](void* self) { static_cast<MovingSlots*>(self)->NextPeriod(); }, this) {}
+
+  void Note(uint16_t slot, int64_t now_ns) {
+    now_.set(slot);
+    any_ = true;
+    if (!timer_.armed()) timer_.Arm(now_ns + kPeriodNs);
+  }
+  bool Has(uint16_t slot) const { return any_ && (now_[slot] || before_[slot]); }
+
+ private:
+  void NextPeriod() {
+    before_ = now_;
+    now_.reset();
+    any_ = before_.any();
+    if (any_) timer_.Arm(timer_.deadline_ns() + kPeriodNs);
+  }
+
+  bool any_ = false;
+  std::bitset<cluster::kSlotCount> now_;
+  std::bitset<cluster::kSlotCount> before_;
+  uring::Timer timer_;
+};
+
+}  // namespace rcproxy::proxy
