@@ -31,7 +31,8 @@ bool AnyKey(const CommandView& command, const KeyRuns& keys, F&& visit) {
 class ParsedCommand {
  public:
   explicit ParsedCommand(const CommandRef& command) {
-    if (scanner_.Scan(command.bytes, resp::kDefaultRequestLimits) != resp::ScanStatus::kCommand) return;
+    if (scanner_.Scan(command.bytes, resp::kDefaultRequestLimits) != resp::ScanStatus::kCommand)
+      return;
     if (!command.spec.ArityOk(scanner_.command().size())) return;
     keys_ = cluster::FindKeys(command.spec, scanner_.command());
     ok_ = keys_.status == cluster::KeysStatus::kOk;
@@ -60,7 +61,8 @@ bool MayShareKey(const CommandRef& a, const CommandRef& b) {
 }
 
 bool CanHaveManyKeys(const cluster::CommandSpec& spec) {
-  return spec.keys.size() > 1 || std::any_of(spec.keys.begin(), spec.keys.end(), [](const KeySpec& keys) {
+  return spec.keys.size() > 1 ||
+         std::any_of(spec.keys.begin(), spec.keys.end(), [](const KeySpec& keys) {
            return keys.find != KeySpec::Find::kRange || keys.last != 0;
          });
 }

@@ -1,5 +1,5 @@
-// Whether two commands may touch the same key, and so have to keep their order. For the rare case that
-// one waits for a retry while the other has been executed; scans both commands anew.
+// Whether two commands may touch the same key, and so have to keep their order. For the rare case
+// that one waits for a retry while the other has been executed; scans both commands anew.
 //
 // Pure. Thread: any.
 #pragma once
@@ -18,7 +18,8 @@ struct CommandRef {
 // True when the commands name a key in common, or when the keys of either are not known.
 bool MayShareKey(const CommandRef& a, const CommandRef& b);
 
-// True when the command can name several keys, so that a slot in motion may answer it with TRYAGAIN.
+// True when the command can name several keys, so that a slot in motion may answer it with
+// TRYAGAIN.
 bool CanHaveManyKeys(const cluster::CommandSpec& spec);
 
 }  // namespace rcproxy::proxy

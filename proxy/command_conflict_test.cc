@@ -16,8 +16,8 @@ bool Share(const std::string& a, const std::string& b) {
   const cluster::CommandSpec* second_spec = cluster::FindCommand(cluster::Words(b)[0]);
   const bool one_way =
       MayShareKey({*first_spec, first.view().bytes()}, {*second_spec, second.view().bytes()});
-  EXPECT_EQ(one_way,
-            MayShareKey({*second_spec, second.view().bytes()}, {*first_spec, first.view().bytes()}));
+  EXPECT_EQ(one_way, MayShareKey({*second_spec, second.view().bytes()},
+                                 {*first_spec, first.view().bytes()}));
   return one_way;
 }
 

@@ -1,5 +1,5 @@
-// Slots that were seen to be in motion a moment ago: a node answered ASK or TRYAGAIN for one of their
-// keys. Kept apart from the routing table because a slot in motion still has its old owner.
+// Slots that were seen to be in motion a moment ago: a node answered ASK or TRYAGAIN for one of
+// their keys. Kept apart from the routing table because a slot in motion still has its old owner.
 //
 // Owner: Router. Thread: the worker's. Per look-up: one load while nothing moves.
 #pragma once
@@ -18,7 +18,8 @@ class MovingSlots {
   static constexpr int64_t kPeriodNs = 1'000'000'000;
 
   explicit MovingSlots(uring::TimerQueue& timers)
-      : timer_(timers, [](void* self) { static_cast<MovingSlots*>(self)->NextPeriod(); }, this) {}
+      : timer_(
+            timers, [](void* self) { static_cast<MovingSlots*>(self)->NextPeriod(); }, this) {}
 
   void Note(uint16_t slot, int64_t now_ns) {
     now_.set(slot);

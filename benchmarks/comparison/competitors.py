@@ -205,7 +205,7 @@ def select(names, extra, rcproxy):
         table["rcproxy"] = dataclasses.replace(table["rcproxy"], binary=os.path.abspath(rcproxy))
     for competitor in extra:
         table[competitor.name] = competitor
-    unknown = [name for name in names if name not in table]
+    unknown = [name for name in names or () if name not in table]
     if unknown:
         raise ValueError(f"unknown proxy {unknown[0]}; known: {', '.join(table)}")
     chosen = [table[name] for name in names or table]
