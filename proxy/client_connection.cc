@@ -253,6 +253,8 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kKeyed:
     case Route::kSplit:
     case Route::kAnyPrimary:
+    case Route::kAllPrimaries:
+    case Route::kAllNodes:
       if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
       if (router_.Route(&replies_, spec, command, chunk) == Router::Verdict::kWait) return Block();
       resources_.stats.commands.Add();
@@ -261,8 +263,6 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       return Progress::kContinue;
     case Route::kLocal:
       return RunLocal(spec, command);
-    case Route::kAllPrimaries:
-    case Route::kAllNodes:
     case Route::kContainer:
     case Route::kTransaction:
     case Route::kBlocking:
@@ -325,7 +325,7 @@ ClientConnection::Progress ClientConnection::Block() {
 // soon as it can.
 bool ClientConnection::MayResume() const {
   const Config& config = resources_.config;
-  return replies_.delayed() == 0 && replies_.in_flight() <= config.client_pipeline_max / 2 &&
+  return !replies_.MustHold() && replies_.in_flight() <= config.client_pipeline_max / 2 &&
          replies_.bytes() <= config.client_output_soft_bytes / 2;
 }
 

@@ -25,7 +25,7 @@ class ObserverForTest final : public UpstreamObserver {
                     UpstreamConnection*) override {
     errors.push_back(redirect.kind);
     if (!takes_errors) return false;
-    request->reply.Clear(resources_.segments);
+    request->pieces.Clear(resources_.segments);
     DeliverText(resources_, request, "+taken\r\n");
     return true;
   }
@@ -50,7 +50,7 @@ class ObserverForTest final : public UpstreamObserver {
 
  private:
   static std::string Name(const Request* request) {
-    const std::string_view bytes = request->command.view();
+    const std::string_view bytes = request->bytes.view();
     if (bytes.size() < 3) return std::string(bytes);
     const size_t begin = bytes.rfind('\n', bytes.size() - 2) + 1;
     return std::string(bytes.substr(begin, std::min<size_t>(bytes.size() - 2 - begin, 16)));

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,8 @@ using cluster::Merge;
 namespace {
 
 std::string_view ReplyOf(const Request* part) {
-  const Segment* segment = part->reply.head();
-  CHECK(segment != nullptr && segment->next == nullptr);
-  return {segment->begin, segment->size()};
+  CHECK(part->pieces.empty());
+  return part->bytes.view();
 }
 
 bool IsError(std::string_view reply) { return reply.front() == '-' || reply.front() == '!'; }
@@ -79,10 +79,68 @@ void MergeKeyOrder(const SplitState& split, OutputQueue* output) {
     const resp::ReplyScanner::Result element = scanner.Scan(rest[part]);
     CHECK(element.status ==
           resp::ReplyScanner::Status::kFrame);  // The whole frame was scanned on arrival.
-    output->AppendFrom(split.parts[part]->reply.head()->chunk,
-                       rest[part].substr(0, element.consumed));
+    output->AppendFrom(split.parts[part]->bytes.chunk(), rest[part].substr(0, element.consumed));
     rest[part].remove_prefix(element.consumed);
   }
+}
+
+// LASTSAVE: what all have done is as old as the oldest.
+void MergeMin(const SplitState& split, OutputQueue* output) {
+  int64_t least = 0;
+  for (const Request* part : split.parts) {
+    int64_t value = 0;
+    if (!resp::ParseIntegerReply(ReplyOf(part), &value))
+      return output->Append(kErrorUnexpectedPart);
+    least = part == split.parts.front() ? value : std::min(least, value);
+  }
+  AppendInteger(least, output);
+}
+
+// KEYS: the elements of all parts behind one header of the parts' type.
+void MergeConcat(const SplitState& split, OutputQueue* output) {
+  int64_t count = 0;
+  char type = '\0';
+  for (const Request* part : split.parts) {
+    const resp::AggregateHeader header = resp::ParseAggregateHeader(ReplyOf(part));
+    const bool fits = type == '\0' || header.type == type;
+    if (header.count < 0 || !fits) return output->Append(kErrorUnexpectedPart);
+    type = header.type;
+    count += header.count;
+  }
+  char text[32];
+  const size_t size = resp::WriteArrayHeader(text, count);
+  text[0] = type;
+  output->Append({text, size});
+  for (const Request* part : split.parts) {
+    const std::string_view reply = ReplyOf(part);
+    output->AppendFrom(part->bytes.chunk(),
+                       reply.substr(resp::ParseAggregateHeader(reply).header_bytes));
+  }
+}
+
+// SCRIPT EXISTS: one for each script that every part has.
+void MergeAnd(const SplitState& split, OutputQueue* output) {
+  std::vector<bool> all;
+  for (const Request* part : split.parts) {
+    std::string_view rest = ReplyOf(part);
+    const resp::AggregateHeader header = resp::ParseAggregateHeader(rest);
+    if (part == split.parts.front()) all.assign(std::max<int64_t>(header.count, 0), true);
+    if (header.type != '*' || header.count != static_cast<int64_t>(all.size()))
+      return output->Append(kErrorUnexpectedPart);
+    rest.remove_prefix(header.header_bytes);
+    resp::ReplyScanner scanner;
+    for (size_t i = 0; i < all.size(); ++i) {
+      const size_t size = scanner.Scan(rest).consumed;
+      int64_t value = 0;
+      if (!resp::ParseIntegerReply(rest.substr(0, size), &value))
+        return output->Append(kErrorUnexpectedPart);
+      if (value == 0) all[i] = false;
+      rest.remove_prefix(size);
+    }
+  }
+  char text[32];
+  output->Append({text, resp::WriteArrayHeader(text, all.size())});
+  for (const bool value : all) AppendInteger(value ? 1 : 0, output);
 }
 
 }  // namespace
@@ -102,11 +160,13 @@ void MergeReplies(Resources&, const SplitState& split, OutputQueue* output) {
     case Merge::kNone:
       return output->Append(ReplyOf(split.parts.front()));
     case Merge::kConcat:
+      return MergeConcat(split, output);
     case Merge::kMin:
+      return MergeMin(split, output);
     case Merge::kAnd:
+      return MergeAnd(split, output);
     case Merge::kSpecial:
-      return output->Append(
-          kErrorUnexpectedPart);  // The router splits no command with these rules.
+      return output->Append(kErrorUnexpectedPart);  // An operation's work.
   }
 }
 
@@ -121,6 +181,8 @@ void FreeSplit(Resources& resources, SplitState* split) {
   }
   split->parts.clear();
   split->part_of_key.clear();
+  split->targets.clear();
+  split->operation.reset();
   split->pending = 0;
   resources.splits.Recycle(split);
 }

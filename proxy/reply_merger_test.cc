@@ -32,7 +32,7 @@ class ReplyMergerTest : public testing::Test {
     part->state = Request::State::kAnswered;
     uring::Chunk* chunk = resources.output_pool.TakeLarge(reply.size());
     std::copy(reply.begin(), reply.end(), chunk->data);
-    part->reply.Add(resources.segments, chunk, {chunk->data, reply.size()});
+    part->bytes = uring::Slice::Adopt(chunk, chunk->data, reply.size());
     split->parts.push_back(part);
     return part;
   }
@@ -101,6 +101,28 @@ TEST_F(ReplyMergerTest, ElementsMayBeAnything) {
   EXPECT_EQ(Merged(Merge::kKeyOrder,
                    {"*2\r\n*2\r\n:1\r\n*1\r\n+x\r\n_\r\n", "*1\r\n%1\r\n+k\r\n#t\r\n"}, {0, 1, 0}),
             "*3\r\n*2\r\n:1\r\n*1\r\n+x\r\n%1\r\n+k\r\n#t\r\n_\r\n");
+}
+
+TEST_F(ReplyMergerTest, TheLeastNumber) {
+  EXPECT_EQ(Merged(Merge::kMin, {":30\r\n", ":-2\r\n", ":41\r\n"}), ":-2\r\n");
+  EXPECT_EQ(Merged(Merge::kMin, {":30\r\n", "+x\r\n"}), unexpected_);
+}
+
+TEST_F(ReplyMergerTest, ListsAreJoined) {
+  EXPECT_EQ(Merged(Merge::kConcat, {"*1\r\n+a\r\n", "*0\r\n", "*2\r\n+b\r\n:3\r\n"}),
+            "*3\r\n+a\r\n+b\r\n:3\r\n");
+  EXPECT_EQ(Merged(Merge::kConcat, {"~1\r\n+a\r\n", "~1\r\n+b\r\n"}), "~2\r\n+a\r\n+b\r\n");
+  EXPECT_EQ(Merged(Merge::kConcat, {"*1\r\n+a\r\n", "~1\r\n+b\r\n"}), unexpected_);
+  EXPECT_EQ(Merged(Merge::kConcat, {"*1\r\n+a\r\n", "+b\r\n"}), unexpected_);
+  EXPECT_EQ(Merged(Merge::kConcat, {"*-1\r\n"}), unexpected_);
+}
+
+TEST_F(ReplyMergerTest, TrueWhereAllSayTrue) {
+  EXPECT_EQ(Merged(Merge::kAnd, {"*3\r\n:1\r\n:0\r\n:1\r\n", "*3\r\n:1\r\n:1\r\n:0\r\n"}),
+            "*3\r\n:1\r\n:0\r\n:0\r\n");
+  EXPECT_EQ(Merged(Merge::kAnd, {"*1\r\n:1\r\n", "*2\r\n:1\r\n:1\r\n"}), unexpected_);
+  EXPECT_EQ(Merged(Merge::kAnd, {"*1\r\n+x\r\n"}), unexpected_);
+  EXPECT_EQ(Merged(Merge::kAnd, {":1\r\n"}), unexpected_);
 }
 
 TEST_F(ReplyMergerTest, LongElementsAreNotCopied) {

@@ -13,30 +13,29 @@ namespace {
 
 // A merger wants each part's reply in one piece.
 void HoldInOnePiece(Resources& resources, Request* request, Chunk* chunk, std::string_view rest) {
-  if (request->reply.empty()) {
-    ChunkPool::Ref(chunk);
-    request->reply.Add(resources.segments, chunk, rest);
+  if (request->pieces.empty()) {
+    request->bytes = uring::Slice::Share(chunk, rest.data(), rest.size());
     return;
   }
-  const size_t size = request->reply.bytes() + rest.size();
+  const size_t size = request->pieces.bytes() + rest.size();
   Staging::Block block = resources.client_staging.Take(size, size);
   char* to = block.begin;
-  for (const Segment* s = request->reply.head(); s != nullptr; s = s->next) {
+  for (const Segment* s = request->pieces.head(); s != nullptr; s = s->next) {
     to = std::copy(s->begin, s->end, to);
   }
   std::copy(rest.begin(), rest.end(), to);
-  request->reply.Clear(resources.segments);
-  request->reply.Add(resources.segments, block.chunk, {block.begin, size});
+  request->pieces.Clear(resources.segments);
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, size);
 }
 
 void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_view rest) {
   SplitState* split = part->split_parent;
   HoldInOnePiece(resources, part, chunk, rest);
   part->state = Request::State::kAnswered;
-  part->command.Clear();
-  split->parent->replies->OnPartAnswered(part->reply.bytes());
+  split->parent->replies->OnPartAnswered(part->ReplyBytes());
   CHECK_GT(split->pending, 0u);
   if (--split->pending > 0) return;
+  if (split->operation != nullptr) return resources.operations->OnAnswered(split);
   split->parent->replies->AnswerSplit(split->parent);
 }
 
@@ -77,7 +76,7 @@ void ReplyQueue::Reply(std::string_view reply) {
   Push(request);
   Staging::Block block = resources_.client_staging.Take(reply.size(), reply.size());
   std::copy(reply.begin(), reply.end(), block.begin);
-  request->reply.Add(resources_.segments, block.chunk, {block.begin, reply.size()});
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, reply.size());
   request->state = Request::State::kAnswered;
   held_bytes_ += reply.size();
 }
@@ -85,7 +84,7 @@ void ReplyQueue::Reply(std::string_view reply) {
 void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
   CHECK(request->state != Request::State::kAnswered);
   if (requests_.Front() == request) {
-    if (!request->reply.empty()) output_.TakeAll(&request->reply);
+    if (!request->pieces.empty()) output_.TakeAll(&request->pieces);
     output_.AppendFrom(chunk, rest);
     PopFront();
     resources_.FreeRequest(request);
@@ -93,11 +92,15 @@ void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
     MarkDirty();
     return;
   }
-  ChunkPool::Ref(chunk);
-  request->reply.Add(resources_.segments, chunk, rest);
+  if (request->pieces.empty()) {
+    request->bytes = uring::Slice::Share(chunk, rest.data(), rest.size());
+  } else {
+    ChunkPool::Ref(chunk);
+    request->pieces.Add(resources_.segments, chunk, rest);
+    request->bytes.Clear();
+  }
   request->state = Request::State::kAnswered;
-  request->command.Clear();
-  held_bytes_ += request->reply.bytes();
+  held_bytes_ += request->ReplyBytes();
 }
 
 void ReplyQueue::AnswerSplit(Request* parent) {
@@ -112,13 +115,17 @@ void ReplyQueue::DeliverReady() {
   while (!requests_.IsEmpty()) {
     Request* front = requests_.Front();
     if (front->state != Request::State::kAnswered) return;
-    if (front->split != nullptr) {
+    if (front->is_split) [[unlikely]] {
       MergeReplies(resources_, *front->split, &output_);
-      for (const Request* part : front->split->parts) held_bytes_ -= part->reply.bytes();
+      for (const Request* part : front->split->parts) held_bytes_ -= part->ReplyBytes();
       FreeSplit(resources_, front->split);
     } else {
-      held_bytes_ -= front->reply.bytes();
-      output_.TakeAll(&front->reply);
+      held_bytes_ -= front->ReplyBytes();
+      if (front->pieces.empty()) [[likely]] {
+        output_.AppendFrom(front->bytes.chunk(), front->bytes.view());
+      } else {
+        output_.TakeAll(&front->pieces);
+      }
     }
     PopFront();
     resources_.FreeRequest(front);
@@ -135,7 +142,7 @@ void ReplyQueue::Stream(Request* request, SegmentList* arrived) {
 void ReplyQueue::Abandon() {
   while (Request* request = requests_.PopFront()) {
     --size_;
-    if (request->split != nullptr) {
+    if (request->is_split) {
       FreeSplit(resources_, request->split);
       resources_.FreeRequest(request);
     } else if (request->state == Request::State::kAnswered) {
@@ -146,6 +153,7 @@ void ReplyQueue::Abandon() {
     }
   }
   delayed_ = 0;
+  barriers_ = 0;
   in_flight_ = 0;
   held_bytes_ = 0;
   output_.Clear();
@@ -157,6 +165,14 @@ void ReplyQueue::SubDelayed() {
   --delayed_;
   MarkDirty();  // The client may go on reading.
 }
+
+void ReplyQueue::SubBarrier() {
+  CHECK_GT(barriers_, 0u);
+  --barriers_;
+  MarkDirty();
+}
+
+void ReplyQueue::ForgetPart(const Request* part) { held_bytes_ -= part->ReplyBytes(); }
 
 void ReplyQueue::MarkBroken() {
   broken_ = true;
@@ -176,11 +192,11 @@ void ReplyQueue::ResumeStalled() {
 }
 
 size_t ReplyQueue::BytesHeld() const {
-  const auto held = [](const Request* r) { return r->reply.bytes() + r->command.size(); };
+  const auto held = [](const Request* r) { return r->pieces.bytes() + r->bytes.size(); };
   size_t bytes = output_.bytes();
   for (const Request* r = requests_.Front(); r != nullptr; r = requests_.Next(r)) {
     bytes += held(r);
-    if (r->split == nullptr) continue;
+    if (!r->is_split) continue;
     for (const Request* part : r->split->parts) bytes += held(part);
   }
   return bytes;
@@ -224,9 +240,9 @@ void DeliverReply(Resources& resources, Request* request, Chunk* chunk, std::str
       return;
     case Request::Sink::kInternal: {
       InternalReply* internal = request->internal;
-      if (!request->reply.empty()) {
+      if (!request->pieces.empty()) {
         HoldInOnePiece(resources, request, chunk, rest);
-        rest = {request->reply.head()->begin, request->reply.head()->size()};
+        rest = request->bytes.view();
       }
       internal->OnReply(rest);
       resources.FreeRequest(request);

@@ -33,7 +33,7 @@ class ReplyQueue {
   void Reply(std::string_view reply);
   // A request of this client takes its place in the order of replies.
   void Push(Request* request);
-  // The complete reply to `request`, which this queue holds: what is in request->reply followed by
+  // The complete reply to `request`, which this queue holds: what is in request->pieces followed by
   // `rest`, which lies in `chunk`. Frees the request unless it has to wait for its turn.
   void Answer(Request* request, uring::Chunk* chunk, std::string_view rest);
   // All parts of `parent` have been answered.
@@ -48,12 +48,18 @@ class ReplyQueue {
   void AddDelayed() { ++delayed_; }
   void SubDelayed();
   uint32_t delayed() const { return delayed_; }
+  // While there is one the client's next commands wait: an operation is under way.
+  void AddBarrier() { ++barriers_; }
+  void SubBarrier();
+  bool MustHold() const { return (delayed_ | barriers_) != 0; }
   bool empty() const { return size_ == 0; }
   uint32_t size() const { return size_; }
   // Requests not answered yet, parts of split ones included.
   uint32_t in_flight() const { return in_flight_; }
   void AddParts(uint32_t parts) { in_flight_ += parts; }
   void OnPartAnswered(size_t bytes);
+  // An answered part is done with before its command is: an operation goes on.
+  void ForgetPart(const Request* part);
   // Bytes that wait for this client: ready ones, and replies whose turn has not come.
   size_t bytes() const { return output_.bytes() + held_bytes_; }
   const Request* Front() const { return requests_.Front(); }
@@ -86,6 +92,7 @@ class ReplyQueue {
   uint32_t in_flight_ = 0;
   size_t held_bytes_ = 0;
   uint32_t delayed_ = 0;
+  uint32_t barriers_ = 0;
   bool broken_ = false;
   int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;

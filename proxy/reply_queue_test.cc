@@ -50,6 +50,7 @@ class ReplyQueueTest : public testing::Test {
     split->merge = cluster::Merge::kSum;
     split->pending = parts;
     parent->split = split;
+    parent->is_split = true;
     replies_.Push(parent);
     replies_.AddParts(parts);
     for (int i = 0; i < parts; ++i) {
@@ -152,9 +153,9 @@ TEST_F(ReplyQueueTest, ALocalReplyHasTheEpochOfTheRequestBeforeIt) {
 TEST_F(ReplyQueueTest, AReplyInPiecesIsPutTogether) {
   Request* first = Ask();
   Request* second = Ask();
-  Arrive(&second->reply, "$10\r\n01234");
+  Arrive(&second->pieces, "$10\r\n01234");
   Answer(second, "56789\r\n");
-  Arrive(&first->reply, "$4\r\n");
+  Arrive(&first->pieces, "$4\r\n");
   Answer(first, "abcd\r\n");
   EXPECT_EQ(client_.Take(), "$4\r\nabcd\r\n$10\r\n0123456789\r\n");
 }
@@ -203,8 +204,8 @@ TEST_F(ReplyQueueTest, ASplitCommandWaitsForItsTurn) {
 TEST_F(ReplyQueueTest, APartsReplyInPiecesIsPutTogether) {
   std::vector<Request*> parts;
   AskInParts(2, &parts);
-  Arrive(&parts[0]->reply, ":1");
-  Arrive(&parts[0]->reply, "2");
+  Arrive(&parts[0]->pieces, ":1");
+  Arrive(&parts[0]->pieces, "2");
   Answer(parts[0], "3\r\n");
   Answer(parts[1], ":1\r\n");
   EXPECT_EQ(client_.Take(), ":124\r\n");
@@ -287,7 +288,7 @@ TEST_F(ReplyQueueTest, KnowsHowMuchWaitsForTheClient) {
 TEST_F(ReplyQueueTest, ACommandThatIsKeptCountsAsHeld) {
   Request* request = Ask();
   Staging::Block block = resources_.upstream_staging.Take(1000, 1000);
-  request->command = uring::Slice::Adopt(block.chunk, block.begin, 1000);
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, 1000);
   EXPECT_EQ(replies_.BytesHeld(), 1000u);
   EXPECT_EQ(replies_.bytes(), 0u);
 }
@@ -396,7 +397,7 @@ TEST_F(ReplyQueueTest, AnInternalRequestGetsItsReplyInOnePiece) {
     request->sink = Request::Sink::kInternal;
     request->internal = &internal;
     for (int i = 0; i < pieces; ++i)
-      Arrive(&request->reply, std::string(1, static_cast<char>('a' + i)));
+      Arrive(&request->pieces, std::string(1, static_cast<char>('a' + i)));
     Answer(request, "z");
   }
   EXPECT_EQ(internal.replies, (std::vector<std::string>{"z", "az", "abz"}));

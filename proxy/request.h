@@ -8,14 +8,16 @@
 //             +--- kDelayed (retry timer) <-+  redirect, lost link, cluster down
 //
 // Its place in its client's ReplyQueue never changes, which is why replies leave in request order
-// whatever happens here. The command's bytes are kept (`command`) until the reply has come, so that
-// a redirect or a retry can send them again.
+// whatever happens here. The command's bytes are kept (`bytes`) until the reply has come, so that a
+// redirect or a retry can send them again; afterwards they are the reply, while it waits for its
+// turn. Two cache lines: with six nodes and deep pipelines thousands of requests are alive.
 //
 // Owner: Worker's pool; linked in its client's ReplyQueue or its parent's parts, and in exactly the
 // list its state names. Thread: the worker's. Invariants: 1. a request in kSent is in its link's
 // list of pending requests, in the order in which the bytes were queued;
-// 2. sink kPart has `split`, sink kClient has `replies`, sink kInternal has `internal`; a client or
-// parent that goes away sets the sink to kDiscard, and the reply goes nowhere.
+// 2. sink kPart has `split_parent`, sink kClient has `replies`, sink kInternal has `internal`; a
+// client or parent that goes away sets the sink to kDiscard, and the reply goes nowhere; 3. of
+// stream_begin, retry_at_ns and split that one is valid which state and is_split name.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +60,10 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
   Sink sink = Sink::kDiscard;
   Failure failure = Failure::kNone;  // Why it was last put off.
   uint8_t redirects = 0;
-  bool streaming = false;  // Part of its reply has left for the client: it can not be taken back.
-  bool read_only = false;  // Running it again is harmless.
+  bool streaming : 1 = false;    // Part of its reply has left for the client: no way back.
+  bool read_only : 1 = false;    // Running it again is harmless.
+  bool is_split : 1 = false;     // The parent of parts, never sent itself.
+  bool was_delayed : 1 = false;  // It has been put off before.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.
@@ -69,13 +73,20 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
     SplitState* split_parent;       // kPart
     InternalReply* internal;        // kInternal
   };
-  SplitState* split = nullptr;  // The request is the parent of parts.
   int64_t issued_ns = 0;
-  int64_t retry_at_ns = 0;
-  uint64_t stream_begin = 0;  // Position of its first byte in its link's output.
-  uring::Slice command;
-  SegmentList reply;  // kAnswered, until its turn has come.
+  union {
+    uint64_t stream_begin = 0;  // kSent: position of its first byte in its link's output.
+    int64_t retry_at_ns;        // kDelayed.
+    SplitState* split;          // is_split.
+  };
+  // The command; in kAnswered the reply, if it came in one piece.
+  uring::Slice bytes;
+  SegmentList pieces;  // Of the reply, as they arrived; empty when bytes has it.
+
+  // Requires: kAnswered.
+  size_t ReplyBytes() const { return bytes.size() + pieces.bytes(); }
 };
+static_assert(sizeof(Request) == 128);
 
 using RequestList = IntrusiveList<Request, struct InUpstreamQueue>;
 

@@ -70,6 +70,15 @@ struct PartialCommand {
   size_t capacity() const { return static_cast<size_t>(block.end - block.begin); }
 };
 
+// Who goes on with an operation when its questions have been answered.
+class OperationRunner {
+ public:
+  virtual void OnAnswered(SplitState* split) = 0;
+
+ protected:
+  ~OperationRunner() = default;
+};
+
 struct Resources {
   Resources(uring::Io& io, const Config& config, Stats& stats)
       : io(io), config(config), stats(stats), output_pool(kOutputChunkBytes, SIZE_MAX) {}
@@ -101,6 +110,8 @@ struct Resources {
 
   uint32_t next_order = 0;  // Of commands that have been issued.
 
+  OperationRunner* operations = nullptr;  // Set by the Router.
+
   DirtyList dirty_clients;
   DirtyList dirty_upstreams;
 
@@ -112,7 +123,7 @@ struct Resources {
     if (!connection->IsLinked()) list.PushBack(connection);
   }
   void FreeRequest(Request* request) {
-    request->reply.Clear(segments);
+    request->pieces.Clear(segments);
     requests.Delete(request);
     stats.requests_in_flight.Sub();
   }

@@ -10,6 +10,7 @@
 #include "cluster/redirect.h"
 #include "proxy/command_conflict.h"
 #include "proxy/errors.h"
+#include "proxy/reply_merger.h"
 #include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
 #include "resp/writer.h"
@@ -59,7 +60,9 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
           resources.timers,
           [](void* self) { static_cast<Router*>(self)->RunDelayed(/*all=*/false); }, this),
       slot_stamp_(cluster::kSlotCount, 0),
-      slot_part_(cluster::kSlotCount, 0) {}
+      slot_part_(cluster::kSlotCount, 0) {
+  resources_.operations = this;
+}
 
 Router::~Router() {
   while (Request* request = delayed_.PopFront()) resources_.FreeRequest(request);
@@ -69,7 +72,9 @@ Router::~Router() {
 
 Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
                               const CommandView& command, Chunk* chunk) {
-  if (client->delayed() > 0) return Verdict::kWait;
+  if (client->MustHold()) return Verdict::kWait;
+  if (spec.route == Route::kAllPrimaries || spec.route == Route::kAllNodes)
+    return RouteToAll(client, spec, command);
   if (spec.route == Route::kAnyPrimary) {
     // Messages to one channel go one way, or a subscriber could see them in another order.
     const bool publish = spec.Has(cluster::kFlagPubSub) && command.size() > 1;
@@ -152,22 +157,15 @@ void Router::IssueParts(ReplyQueue* client, const CommandSpec& spec, const Comma
                         const KeyRun& keys) {
   resources_.stats.commands_split.Add();
   Request* parent = NewRequest(spec, Request::kNoSlot);
-  SplitState* split = resources_.splits.New();
-  split->parent = parent;
+  SplitState* split = MakeParent(client, parent);
   split->merge = spec.merge;
   split->pending = plan_.size();
-  parent->split = split;
-  client->Push(parent);
   client->AddParts(plan_.size());
   if (spec.merge == cluster::Merge::kKeyOrder) split->part_of_key = part_of_key_;
 
   const std::string_view name = command.Encoded(0);
   for (PartPlan& plan : plan_) {
-    Request* part = NewRequest(spec, plan.slot);
-    part->sink = Request::Sink::kPart;
-    part->split_parent = split;
-    part->order = parent->order;
-    split->parts.push_back(part);
+    Request* part = NewPart(split, plan.slot);
     char header[32];
     const size_t header_size = resp::WriteArrayHeader(header, 1 + plan.keys * keys.step);
     plan.cursor = Place(part, header_size + name.size() + plan.bytes);
@@ -180,6 +178,107 @@ void Router::IssueParts(ReplyQueue* client, const CommandSpec& spec, const Comma
       const std::string_view encoded = command.Encoded(arg + j);
       cursor = std::copy(encoded.begin(), encoded.end(), cursor);
     }
+  }
+}
+
+SplitState* Router::MakeParent(ReplyQueue* client, Request* parent) {
+  SplitState* split = resources_.splits.New();
+  split->parent = parent;
+  parent->split = split;
+  parent->is_split = true;
+  client->Push(parent);
+  return split;
+}
+
+Request* Router::NewPart(SplitState* split, uint16_t slot) {
+  Request* part = NewRequest(*split->parent->spec, slot);
+  part->sink = Request::Sink::kPart;
+  part->split_parent = split;
+  part->order = split->parent->order;
+  split->parts.push_back(part);
+  return part;
+}
+
+// A part for each primary (by a slot it owns, so that the part follows a failover), or node.
+Router::Verdict Router::RouteToAll(ReplyQueue* client, const CommandSpec& spec,
+                                   const CommandView& command) {
+  const bool everywhere = spec.route == Route::kAllNodes;
+  std::vector<uint16_t> slots;
+  std::vector<cluster::NodeAddress> nodes;
+  if (everywhere) {
+    for (const UpstreamNode* node : table_.Nodes()) nodes.push_back(node->address());
+  } else {
+    slots = table_.SlotOfEachPrimary();
+  }
+  const size_t count = everywhere ? nodes.size() : slots.size();
+  if (count == 0) {
+    topology_.RequestRefresh();
+    return Refuse(client, kErrorSlotNotServed, &resources_.stats.errors_slot_uncovered);
+  }
+  for (const uint16_t slot : slots) {
+    if (MustWait(*client, slot)) return Verdict::kWait;
+  }
+  resources_.stats.commands_split.Add();
+  SplitState* split = MakeParent(client, NewRequest(spec, Request::kNoSlot));
+  split->merge = spec.merge;
+  split->pending = count;
+  split->targets = std::move(nodes);
+  client->AddParts(count);
+  const std::string_view bytes = command.bytes();
+  for (size_t i = 0; i < count; ++i) {
+    Request* part = NewPart(split, everywhere ? Request::kNoSlot : slots[i]);
+    std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
+  }
+  return Verdict::kTaken;
+}
+
+// ---- operations
+
+Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
+                              std::unique_ptr<Operation> operation) {
+  // An operation asks in an order of its own: what the client asked before has to be through.
+  if (client->MustHold() || !client->empty()) return Verdict::kWait;
+  resources_.stats.operations.Add();
+  SplitState* split = MakeParent(client, NewRequest(spec, Request::kNoSlot));
+  split->operation = std::move(operation);
+  client->AddBarrier();
+  Advance(split, {});
+  return Verdict::kTaken;
+}
+
+void Router::OnAnswered(SplitState* split) {
+  std::vector<std::string_view> answers;
+  for (const Request* part : split->parts) answers.push_back(part->bytes.view());
+  Advance(split, answers);
+}
+
+void Router::Advance(SplitState* split, std::span<const std::string_view> answers) {
+  Round round;
+  split->operation->Next(answers, &round);
+  Request* parent = split->parent;
+  ReplyQueue* client = parent->replies;
+  for (Request* part : split->parts) {
+    client->ForgetPart(part);
+    resources_.FreeRequest(part);
+  }
+  split->parts.clear();
+  split->targets.clear();
+  if (round.finished()) {
+    FreeSplit(resources_, split);
+    parent->is_split = false;
+    client->SubBarrier();
+    return DeliverText(resources_, parent, round.reply());
+  }
+  const std::span<const Question> questions = round.questions();
+  CHECK(!questions.empty()) << parent->spec->name;
+  split->pending = questions.size();
+  client->AddParts(questions.size());
+  for (const Question& question : questions) split->targets.push_back(question.node);
+  for (const Question& question : questions) {
+    Request* part = NewPart(split, question.slot);
+    part->read_only = question.repeatable;
+    const std::string& bytes = question.command;
+    std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
   }
 }
 
@@ -204,12 +303,12 @@ bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
 // does execute what comes behind.
 bool Router::MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const {
   const auto may = [slot](const Request* request) {
-    return request->slot == slot && request->state != Request::State::kAnswered &&
-           CanHaveManyKeys(*request->spec);
+    return !request->is_split && request->slot == slot &&
+           request->state != Request::State::kAnswered && CanHaveManyKeys(*request->spec);
   };
   for (const Request* request = client.Front(); request != nullptr;
        request = client.Next(request)) {
-    if (request->split == nullptr ? may(request) : std::ranges::any_of(request->split->parts, may))
+    if (request->is_split ? std::ranges::any_of(request->split->parts, may) : may(request))
       return true;
   }
   return false;
@@ -229,8 +328,8 @@ Request* Router::NewRequest(const CommandSpec& spec, uint16_t slot) {
 
 UpstreamConnection* Router::LinkFor(Request* request) {
   UpstreamNode* node = nullptr;
-  if (request->slot == Request::kNoSlot) {
-    node = table_.AnyPrimary();
+  if (request->slot == Request::kNoSlot) [[unlikely]] {
+    node = NodeOutsideSlots(request);
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
     if (MayAskReplica(*request) && !shard.replicas.empty()) {
@@ -251,12 +350,21 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   return nullptr;
 }
 
+UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
+  if (request->sink != Request::Sink::kPart || request->split_parent->targets.empty())
+    return table_.AnyPrimary();
+  const SplitState& split = *request->split_parent;
+  const auto part = std::find(split.parts.begin(), split.parts.end(), request);
+  const cluster::NodeAddress& target = split.targets[part - split.parts.begin()];
+  return target.port == 0 ? table_.AnyPrimary() : table_.NodeAt(target);
+}
+
 // What a replica has refused, or lost, goes to the primary: replicas that lag behind the map would
 // otherwise send a request round in circles.
 bool Router::MayAskReplica(const Request& request) const {
   return resources_.config.read_prefer != ReadPreference::kPrimary &&
          request.spec->Has(cluster::kFlagReplicaOk) && request.redirects == 0 &&
-         request.retry_at_ns == 0;
+         !request.was_delayed;
 }
 
 UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard) {
@@ -276,7 +384,7 @@ UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard) {
 char* Router::Place(Request* request, size_t size) {
   if (UpstreamConnection* link = LinkFor(request)) return link->Accept(request, size);
   const Staging::Block block = resources_.upstream_staging.Take(size, size);
-  request->command = uring::Slice::Adopt(block.chunk, block.begin, size);
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, size);
   Delay(request);
   return block.begin;
 }
@@ -311,7 +419,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       return false;
     case ErrorKind::kMoved:
     case ErrorKind::kAsk:
-      request->reply.Clear(resources_.segments);
+      request->pieces.Clear(resources_.segments);
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
         DeliverText(resources_, request, kErrorTooManyRedirects);
@@ -376,8 +484,7 @@ void Router::OnOvertaking(const Request* request) {
     Request* next = delayed_.Next(older);
     if (ClientOf(older) == client && older->slot == request->slot && IsOlder(older, request) &&
         !(older->read_only && request->read_only) &&
-        MayShareKey({*older->spec, older->command.view()},
-                    {*request->spec, request->command.view()})) {
+        MayShareKey({*older->spec, older->bytes.view()}, {*request->spec, request->bytes.view()})) {
       older->ListLink<struct InUpstreamQueue>::Unlink();
       overtaken.PushBack(older);
     }
@@ -431,7 +538,7 @@ bool Router::Expired(const Request* request, int64_t now_ns) const {
 bool Router::TryDelay(Request* request) {
   const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   if (Expired(request, then)) return false;  // The node's own error is the answer.
-  request->reply.Clear(resources_.segments);
+  request->pieces.Clear(resources_.segments);
   Delay(request);
   return true;
 }
@@ -439,6 +546,7 @@ bool Router::TryDelay(Request* request) {
 void Router::Delay(Request* request) {
   resources_.stats.retries.Add();
   request->state = Request::State::kDelayed;
+  request->was_delayed = true;
   request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   // In the order of issue, which is the order in which they will go out again.
   Request* before = delayed_.Back();

@@ -19,12 +19,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "cluster/command_keys.h"
 #include "cluster/command_table.h"
 #include "proxy/moving_slots.h"
+#include "proxy/operation.h"
 #include "proxy/reply_queue.h"
 #include "proxy/request.h"
 #include "proxy/resources.h"
@@ -43,7 +46,7 @@ class TopologySource {
   ~TopologySource() = default;
 };
 
-class Router final : public UpstreamObserver {
+class Router final : public UpstreamObserver, private OperationRunner {
  public:
   enum class Verdict : uint8_t {
     kTaken,  // The command has been issued or answered.
@@ -53,10 +56,13 @@ class Router final : public UpstreamObserver {
   Router(Resources& resources, RoutingTable& table, TopologySource& topology);
   ~Router();
 
-  // `command` lies in `chunk`. Requires: arity checked; spec.route is kKeyed, kSplit or
-  // kAnyPrimary.
+  // `command` lies in `chunk`. Requires: arity checked; spec.route is kKeyed, kSplit, kAnyPrimary,
+  // kAllPrimaries or kAllNodes.
   Verdict Route(ReplyQueue* client, const cluster::CommandSpec& spec,
                 const resp::CommandView& command, uring::Chunk* chunk);
+  // Runs `operation` for the client; kWait (then it is gone) while earlier commands are under way.
+  Verdict Start(ReplyQueue* client, const cluster::CommandSpec& spec,
+                std::unique_ptr<Operation> operation);
   // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives
   // it.
   void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
@@ -74,7 +80,6 @@ class Router final : public UpstreamObserver {
   void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) override;
 
  private:
-  struct Slots;
   Verdict RouteKeyed(ReplyQueue* client, const cluster::CommandSpec& spec,
                      const resp::CommandView& command, uring::Chunk* chunk,
                      const cluster::KeyRuns& keys);
@@ -85,6 +90,14 @@ class Router final : public UpstreamObserver {
                 const resp::CommandView& command, uring::Chunk* chunk, uint16_t slot);
   void IssueParts(ReplyQueue* client, const cluster::CommandSpec& spec,
                   const resp::CommandView& command, const cluster::KeyRun& keys);
+  Verdict RouteToAll(ReplyQueue* client, const cluster::CommandSpec& spec,
+                     const resp::CommandView& command);
+  SplitState* MakeParent(ReplyQueue* client, Request* parent);
+  Request* NewPart(SplitState* split, uint16_t slot);
+  // OperationRunner
+  void OnAnswered(SplitState* split) override;
+  void Advance(SplitState* split, std::span<const std::string_view> answers);
+  UpstreamNode* NodeOutsideSlots(const Request* request);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
   bool MustWait(const ReplyQueue& client, uint16_t slot);
   bool MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const;

@@ -190,7 +190,7 @@ TEST_F(RouterWithoutDescriptorsTest, ARedirectIsUnreachableToo) {
   request->slot = 3300;
   request->issued_ns = sim.io.NowNs();
   client.replies.Push(request);
-  request->command = CommandSlice(Wire("GET b"));
+  request->bytes = CommandSlice(Wire("GET b"));
   const std::string line = Ask(3300, 'B');
   router.OnErrorReply(request, cluster::ParseErrorReply(line),
                       &table.NodeAt(AddressOf('A'))->primary_link());

@@ -94,6 +94,27 @@ std::vector<UpstreamNode*> RoutingTable::Primaries() const {
   return primaries;
 }
 
+std::vector<uint16_t> RoutingTable::SlotOfEachPrimary() const {
+  std::vector<uint16_t> slots;
+  std::vector<bool> seen(shards_.size(), false);
+  seen[0] = true;
+  for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
+    const uint16_t shard = shard_of_slot_[slot];
+    if (seen[shard] || shards_[shard].primary == nullptr) continue;
+    seen[shard] = true;
+    slots.push_back(slot);
+  }
+  return slots;
+}
+
+std::vector<UpstreamNode*> RoutingTable::Nodes() const {
+  std::vector<UpstreamNode*> nodes;
+  for (const auto& [address, node] : nodes_) {
+    if (!node->retired()) nodes.push_back(node.get());
+  }
+  return nodes;
+}
+
 void RoutingTable::Sweep(int64_t now_ns) {
   const Config& config = resources_.config;
   const int64_t idle_ns = config.backend_idle_timeout_s * 1'000'000'000;

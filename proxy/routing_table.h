@@ -47,6 +47,10 @@ class RoutingTable {
   // Some primary that owns slots, in turn; nullptr when there is none.
   UpstreamNode* AnyPrimary();
   std::vector<UpstreamNode*> Primaries() const;
+  // One slot of each primary that owns slots, in the order of their first slots.
+  std::vector<uint16_t> SlotOfEachPrimary() const;
+  // All nodes of the last map, replicas included, by address.
+  std::vector<UpstreamNode*> Nodes() const;
   // Closes connections that nobody needs, and forgets nodes that have left.
   void Sweep(int64_t now_ns);
   template <class F>

@@ -46,6 +46,7 @@ class Counter {
   X(commands_refused, counter, "Commands answered with an error by rcproxy")                       \
   X(requests_sent, counter, "Requests handed to node connections, parts and retries included")     \
   X(requests_in_flight, gauge, "Requests not answered yet")                                        \
+  X(operations, counter, "Commands that took several questions to nodes: SCAN, for example")       \
   X(fences, counter,                                                                               \
     "Times a client waited because the owner of a slot had changed under its requests")            \
   X(redirects_moved, counter, "MOVED replies followed")                                            \

@@ -58,12 +58,12 @@ char* UpstreamConnection::Accept(Request* request, size_t size) {
   if (state_ == State::kReady) {
     request->stream_begin = queued_bytes_;
     const OutputQueue::Space space = output_.Extend(size);
-    request->command = Slice::Share(space.chunk, space.data, size);
+    request->bytes = Slice::Share(space.chunk, space.data, size);
     Queue(request);
     return space.data;
   }
   const Staging::Block block = resources_.upstream_staging.Take(size, size);
-  request->command = Slice::Adopt(block.chunk, block.begin, size);
+  request->bytes = Slice::Adopt(block.chunk, block.begin, size);
   request->state = Request::State::kWaiting;
   waiting_.PushBack(request);
   if (state_ == State::kIdle) StartConnect();
@@ -75,7 +75,7 @@ void UpstreamConnection::AcceptFrom(Request* request, Chunk* chunk, std::string_
     std::memcpy(Accept(request, command.size()), command.data(), command.size());
     return;
   }
-  request->command = Slice::Share(chunk, command.data(), command.size());
+  request->bytes = Slice::Share(chunk, command.data(), command.size());
   AcceptAgain(request);
 }
 
@@ -88,12 +88,12 @@ void UpstreamConnection::AcceptAgain(Request* request) {
     return;
   }
   request->stream_begin = queued_bytes_;
-  output_.AppendFrom(request->command.chunk(), request->command.view());
+  output_.AppendFrom(request->bytes.chunk(), request->bytes.view());
   Queue(request);
 }
 
 void UpstreamConnection::Queue(Request* request) {
-  queued_bytes_ += request->command.size();
+  queued_bytes_ += request->bytes.size();
   request->state = Request::State::kSent;
   if (pending_.IsEmpty()) progress_ns_ = resources_.io.NowNs();
   pending_.PushBack(request);
@@ -154,12 +154,12 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   }
   Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
-  DCHECK(request->reply.empty());
+  DCHECK(request->pieces.empty());
   if (stalled()) [[unlikely]] {  // The reply that was waited for has come to its end.
     ListLink<InStallList>::Unlink();
     ResumeAfterStall();
   }
-  request->reply.Swap(&partial_);
+  request->pieces.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
   const ReplyQueue* client = ClientOf(request);
   if (client != nullptr && client->delayed() > 0) [[unlikely]]
@@ -173,7 +173,7 @@ bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
     return false;
   char text[512];  // Longer ones are no redirects.
   size_t size = 0;
-  for (const Segment* s = request->reply.head(); s != nullptr; s = s->next) {
+  for (const Segment* s = request->pieces.head(); s != nullptr; s = s->next) {
     if (size + s->size() > sizeof(text)) return false;
     std::memcpy(text + size, s->begin, s->size());
     size += s->size();
@@ -419,7 +419,7 @@ void UpstreamConnection::CheckInvariants() const {
   for (const Request* r = pending_.Front(); r != nullptr; r = pending_.Next(r)) {
     CHECK_GE(r->stream_begin, position);
     CHECK(r->state == Request::State::kSent);
-    position = r->stream_begin + r->command.size();
+    position = r->stream_begin + r->bytes.size();
   }
   CHECK_LE(position, queued_bytes_);
 }

@@ -72,7 +72,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   char* Accept(Request* request, size_t size);
   // Takes a request whose command lies in `chunk`; copies it when it is short.
   void AcceptFrom(Request* request, uring::Chunk* chunk, std::string_view command);
-  // Takes a request again: its command is in request->command.
+  // Takes a request again: its command is in request->bytes.
   void AcceptAgain(Request* request);
 
   // Closes; every request in it is reported to the observer. Idempotent.

@@ -1,0 +1,69 @@
+// A command that takes several questions to nodes, and code of its own: SCAN, RANDOMKEY, PROXY
+// NODE.
+//
+//   Router::Start -> Next(no answers) -> questions go out together, as parts of a split command
+//                 -> Next(their answers) -> more questions, or Finish(the reply)
+//
+// Questions follow redirects and are tried again like any part of a command; an answer may be an
+// error. While an operation runs, its client's next commands wait. Not for the hot path: may
+// allocate.
+//
+// Owner: the SplitState of its request; gone when it has finished or its client has left. Thread:
+// the worker's. Invariants: 1. each Next asks at least one question, or finishes, or waits for
+// Resume; 2. replies are RESP2 or RESP3 as the client's connection was when the operation started.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/topology.h"
+
+namespace rcproxy::proxy {
+
+struct Question {
+  std::string command;        // Whole, in multibulk form.
+  uint16_t slot;              // Its owner is asked; Request::kNoSlot: any primary.
+  cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
+  bool repeatable = false;    // Asking twice does no harm.
+};
+
+// What an operation wants next.
+class Round {
+ public:
+  void AskSlot(uint16_t slot, std::string command, bool repeatable) {
+    questions_.push_back({std::move(command), slot, {}, repeatable});
+  }
+  void AskAnyPrimary(std::string command, bool repeatable) {
+    AskSlot(0xffff, std::move(command), repeatable);
+  }
+  void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
+    questions_.push_back({std::move(command), 0xffff, node, repeatable});
+  }
+  // One complete reply. The operation is destroyed afterwards.
+  void Finish(std::string reply) {
+    finished_ = true;
+    reply_ = std::move(reply);
+  }
+
+  std::span<const Question> questions() const { return questions_; }
+  bool finished() const { return finished_; }
+  const std::string& reply() const { return reply_; }
+
+ private:
+  std::vector<Question> questions_;
+  bool finished_ = false;
+  std::string reply_;
+};
+
+class Operation {
+ public:
+  virtual ~Operation() = default;
+  // `answers` are complete replies in the order of the questions of the round before; none at
+  // first. They are valid during the call.
+  virtual void Next(std::span<const std::string_view> answers, Round* round) = 0;
+};
+
+}  // namespace rcproxy::proxy
