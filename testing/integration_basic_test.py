@@ -117,12 +117,35 @@ class ErrorTextTest(IntegrationTest):
     def test_what_is_not_available_is_an_error_and_keeps_the_connection(self):
         for command in (("SUBSCRIBE", "c"), ("MULTI",), ("WATCH", "a"), ("BLPOP", "a", 1), ("MONITOR",),
                         ("PSYNC", "?", -1), ("REPLCONF", "ACK", 1), ("SYNC",), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0),
-                        ("CLUSTER", "RESET"), ("CONFIG", "SET", "maxmemory", 1), ("FLUSHALL",)):
+                        ("CLUSTER", "RESET"), ("CONFIG", "SET", "maxmemory", 1)):
             self.client.ok("SET", "kept", command[0])
             reply = self.client.command(*command)
             # What becomes available later has to come with tests of its own; forwarding blindly is no option.
             self.assertIsInstance(reply, RespError, command)
             self.assertEqual(self.client.command("GET", "kept"), command[0].encode(), command)
+
+
+class AllNodesTest(IntegrationTest):
+    def test_what_concerns_every_primary(self):
+        names = [f"every:{i}".encode() for i in range(50)]
+        self.client.ok("FLUSHALL")
+        self.client.ok("MSET", *(part for name in names for part in (name, 1)))
+        self.assertEqual(self.client.command("DBSIZE"), 50)
+        self.assertEqual(sorted(self.client.command("KEYS", "every:*")), sorted(names))
+        self.assertEqual(self.client.command("KEYS", "none:*"), [])
+        self.assertGreater(self.client.command("LASTSAVE"), 1_500_000_000)
+        self.client.ok("FLUSHDB", "SYNC")
+        self.assertEqual(self.client.command("DBSIZE"), 0)
+        self.assert_error(self.client.command("FLUSHALL", "NONSENSE"), "ERR syntax error")
+
+    def test_scripts_are_known_everywhere(self):
+        sha = self.client.command("SCRIPT", "LOAD", "return redis.call('GET', KEYS[1])")
+        self.assertEqual(self.client.command("SCRIPT", "EXISTS", sha, "0" * 40), [1, 0])
+        for i in range(20):
+            self.client.ok("SET", f"script:{i}", i)
+            self.assertEqual(self.client.command("EVALSHA", sha, 1, f"script:{i}"), str(i).encode())
+        self.client.ok("SCRIPT", "FLUSH")
+        self.assertEqual(self.client.command("SCRIPT", "EXISTS", sha), [0])
 
 
 class SessionTest(IntegrationTest):
