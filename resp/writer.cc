@@ -83,6 +83,16 @@ void AppendPushHeader(std::string* out, Protocol protocol, size_t count) {
   AppendHeader(out, protocol == Protocol::kResp3 ? '>' : '*', count);
 }
 
+void AppendVerbatim(std::string* out, Protocol protocol, std::string_view format,
+                    std::string_view text) {
+  if (protocol == Protocol::kResp2) return AppendBulk(out, text);
+  AppendHeader(out, '=', format.size() + 1 + text.size());
+  out->append(format);
+  out->push_back(':');
+  out->append(text);
+  out->append("\r\n");
+}
+
 void AppendNull(std::string* out, Protocol protocol) {
   out->append(protocol == Protocol::kResp3 ? "_\r\n" : "$-1\r\n");
 }

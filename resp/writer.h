@@ -48,6 +48,9 @@ void AppendMapHeader(std::string* out, Protocol protocol, size_t pairs);
 void AppendSetHeader(std::string* out, Protocol protocol, size_t count);
 // A push; for RESP2 an array.
 void AppendPushHeader(std::string* out, Protocol protocol, size_t count);
+// Text for people, in `format` of three letters ("txt"); for RESP2 a bulk.
+void AppendVerbatim(std::string* out, Protocol protocol, std::string_view format,
+                    std::string_view text);
 // "_" or the null bulk of RESP2.
 void AppendNull(std::string* out, Protocol protocol);
 // "_" or the null array of RESP2.
