@@ -70,6 +70,7 @@ void ClientConnection::Start(int fd, int64_t id) {
   session_.fd = fd;
   session_.created_ns = session_.last_command_ns = resources_.io.NowNs();
   session_.authenticated = resources_.config.requirepass.empty();
+  session_.observer = this;
   socket_.Adopt(fd);
   socket_.StartReceive();
 }
@@ -287,17 +288,30 @@ void ClientConnection::LogSample(const CommandSpec& spec, const CommandView& com
 
 ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
                                                       const CommandView& command) {
+  if (replies_.HoldsAll() || (local_.WaitsForEarlier(spec) && !replies_.empty())) return Block();
   resources_.stats.commands.Add();
   resources_.stats.commands_local.Add();
   session_.last_command = &spec;
   std::string& reply = resources_.reply_text;
   reply.clear();
   const LocalCommands::After after = local_.Run(spec, command, &session_, &reply);
-  replies_.Reply(reply);
+  if (after == LocalCommands::After::kOperation) {
+    const Router::Verdict verdict = router_.Start(&replies_, spec, local_.TakeOperation());
+    CHECK(verdict == Router::Verdict::kTaken) << spec.name;
+    return Progress::kContinue;
+  }
+  if (!reply.empty()) replies_.Reply(reply);
   if (reply.capacity() > kReplyTextKept) reply = std::string();
   if (after == LocalCommands::After::kContinue) return Progress::kContinue;
   Drain();
   return Progress::kStop;
+}
+
+void ClientConnection::OnSessionChanged() {
+  const bool by_default = resources_.config.read_prefer != ReadPreference::kPrimary;
+  replies_.SetResp3(session_.protocol == resp::Protocol::kResp3);
+  replies_.SetPrefersReplicas(session_.reads_from == ReadsFrom::kReplicas ||
+                              (session_.reads_from == ReadsFrom::kDefault && by_default));
 }
 
 // Cold: may allocate.
@@ -325,7 +339,7 @@ ClientConnection::Progress ClientConnection::Block() {
 // soon as it can.
 bool ClientConnection::MayResume() const {
   const Config& config = resources_.config;
-  return !replies_.MustHold() && replies_.in_flight() <= config.client_pipeline_max / 2 &&
+  return !replies_.HoldsFirst() && replies_.in_flight() <= config.client_pipeline_max / 2 &&
          replies_.bytes() <= config.client_output_soft_bytes / 2;
 }
 
@@ -418,9 +432,8 @@ void ClientConnection::OnSocketClosed() {
   owner_.OnClientGone(this);
 }
 
-size_t ClientConnection::BytesHeld() const {
-  const size_t partial = partial_ == nullptr ? 0 : partial_->capacity();
-  return replies_.BytesHeld() + backlog_.bytes() + partial;
+size_t ClientConnection::InputBytes() const {
+  return backlog_.bytes() + (partial_ == nullptr ? 0 : partial_->capacity());
 }
 
 void ClientConnection::CheckInvariants() const {

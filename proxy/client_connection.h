@@ -46,6 +46,7 @@ class ClientOwner {
 
 class ClientConnection final : public uring::SocketListener,
                                public Flushable,
+                               private SessionObserver,
                                public ListLink<struct InClientList> {
  public:
   ClientConnection(Resources& resources, Router& router, LocalCommands& local, ClientOwner& owner);
@@ -60,10 +61,13 @@ class ClientConnection final : public uring::SocketListener,
 
   const Session& session() const { return session_; }
   const ReplyQueue& replies() const { return replies_; }
+  void SetPause(Pause pause) { replies_.SetPause(pause); }
+  bool IsClosing() const { return state_ == State::kClosing; }
   // Nothing is under way for it. One that has sent half a command is idle too.
   bool IsIdle() const { return replies_.empty(); }
   // Memory that would come back if this client went.
-  size_t BytesHeld() const;
+  size_t BytesHeld() const { return replies_.BytesHeld() + InputBytes(); }
+  size_t InputBytes() const;
   void CheckInvariants() const;
 
   // SocketListener
@@ -93,6 +97,9 @@ class ClientConnection final : public uring::SocketListener,
                        uring::Chunk* chunk);
   void LogSample(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunLocal(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  // SessionObserver
+  void OnSessionChanged() override;
+  void SetReplyMode(ReplyMode mode) override { replies_.SetMode(mode); }
   Progress RefuseCommand(std::string_view text);
   Progress Block();
   void Keep(uring::Chunk* chunk, std::string_view rest);

@@ -59,18 +59,33 @@ std::string AddressOf(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
   return AddressText(address, std::min<socklen_t>(size, sizeof(address)));
 }
 
+// The server's letters.
+std::string Flags(const Session& session) {
+  std::string flags;
+  if (session.reads_from == ReadsFrom::kReplicas) flags += 'r';
+  if (session.no_evict) flags += 'e';
+  if (session.no_touch) flags += 'T';
+  return flags.empty() ? "N" : flags;
+}
+
 }  // namespace
 
-std::string ClientInfoLine(const Session& session, std::string_view command) {
+std::string PeerAddress(const Session& session) { return AddressOf(session.fd, getpeername); }
+std::string LocalAddress(const Session& session) { return AddressOf(session.fd, getsockname); }
+
+std::string ClientInfoLine(const Session& session, std::string_view command, const ClientUse& use) {
   static const SessionNames kNoNames;
   const SessionNames& names = session.names != nullptr ? *session.names : kNoNames;
-  const int64_t age_s = (session.last_command_ns - session.created_ns) / kNsPerSecond;
+  const int64_t now_ns = std::max(use.now_ns, session.last_command_ns);
+  const int64_t age_s = (now_ns - session.created_ns) / kNsPerSecond;
+  const int64_t idle_s = (now_ns - session.last_command_ns) / kNsPerSecond;
   return Concat(
-      "id=", session.id, " addr=", AddressOf(session.fd, getpeername),
-      " laddr=", AddressOf(session.fd, getsockname), " fd=", session.fd, " name=", names.name,
-      " age=", age_s, " idle=0 flags=", session.prefers_replicas ? "r" : "N",
-      " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0",
-      " obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=", command, " user=default redir=-1 resp=2",
+      "id=", session.id, " addr=", PeerAddress(session), " laddr=", LocalAddress(session),
+      " fd=", session.fd, " name=", names.name, " age=", age_s, " idle=", idle_s,
+      " flags=", Flags(session), " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=", use.input_bytes,
+      " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
+      " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
+      " user=default redir=-1 resp=", static_cast<int>(session.protocol),
       " lib-name=", names.library_name, " lib-ver=", names.library_version, "\n");
 }
 

@@ -35,7 +35,7 @@ TEST(ClientInfoTest, NamesAreEmptyUntilTheyAreSet) {
 
 TEST(ClientInfoTest, AClientThatWantsReplicasIsMarked) {
   Session session;
-  session.prefers_replicas = true;
+  session.reads_from = ReadsFrom::kReplicas;
   EXPECT_NE(ClientInfoLine(session, "x").find(" flags=r "), std::string::npos);
 }
 

@@ -16,22 +16,17 @@ namespace {
 
 using cluster::CommandSpec;
 using cluster::KeySpec;
-using resp::Protocol;
 
 constexpr std::string_view kSyntaxError = "ERR syntax error";
 
-void AppendSimples(std::string* reply, std::span<const std::string_view> texts) {
-  resp::AppendArrayHeader(reply, texts.size());
-  for (const std::string_view text : texts) resp::AppendSimple(reply, text);
+void AppendSimples(LocalCall& call, std::span<const std::string_view> texts) {
+  call.Set(texts.size());
+  for (const std::string_view text : texts) resp::AppendSimple(&call.reply, text);
 }
 
-void AppendMap(std::string* reply, size_t pairs) {
-  resp::AppendMapHeader(reply, Protocol::kResp2, pairs);
-}
-
-void AppendNumber(std::string* reply, std::string_view name, int64_t value) {
-  resp::AppendBulk(reply, name);
-  resp::AppendInteger(reply, value);
+void AppendNumber(LocalCall& call, std::string_view name, int64_t value) {
+  call.Bulk(name);
+  call.Integer(value);
 }
 
 // ---- key specs
@@ -43,65 +38,65 @@ std::vector<std::string_view> KeyFlags(const CommandSpec& spec) {
   return {"RW", "access", "update"};
 }
 
-void AppendBeginSearch(std::string* reply, const KeySpec& key) {
-  resp::AppendBulk(reply, "begin_search");
-  AppendMap(reply, 2);
-  resp::AppendBulk(reply, "type");
+void AppendBeginSearch(LocalCall& call, const KeySpec& key) {
+  call.Bulk("begin_search");
+  call.Map(2);
+  call.Bulk("type");
   switch (key.begin) {
     case KeySpec::Begin::kNone:
-      resp::AppendBulk(reply, "unknown");
-      resp::AppendBulk(reply, "spec");
-      return AppendMap(reply, 0);
+      call.Bulk("unknown");
+      call.Bulk("spec");
+      return call.Map(0);
     case KeySpec::Begin::kIndex:
-      resp::AppendBulk(reply, "index");
-      resp::AppendBulk(reply, "spec");
-      AppendMap(reply, 1);
-      return AppendNumber(reply, "index", key.index);
+      call.Bulk("index");
+      call.Bulk("spec");
+      call.Map(1);
+      return AppendNumber(call, "index", key.index);
     case KeySpec::Begin::kKeyword:
-      resp::AppendBulk(reply, "keyword");
-      resp::AppendBulk(reply, "spec");
-      AppendMap(reply, 2);
-      resp::AppendBulk(reply, "keyword");
-      resp::AppendBulk(reply, key.keyword);
-      return AppendNumber(reply, "startfrom", key.index);
+      call.Bulk("keyword");
+      call.Bulk("spec");
+      call.Map(2);
+      call.Bulk("keyword");
+      call.Bulk(key.keyword);
+      return AppendNumber(call, "startfrom", key.index);
   }
 }
 
-void AppendFindKeys(std::string* reply, const KeySpec& key) {
-  resp::AppendBulk(reply, "find_keys");
-  AppendMap(reply, 2);
-  resp::AppendBulk(reply, "type");
+void AppendFindKeys(LocalCall& call, const KeySpec& key) {
+  call.Bulk("find_keys");
+  call.Map(2);
+  call.Bulk("type");
   switch (key.find) {
     case KeySpec::Find::kMovable:
-      resp::AppendBulk(reply, "unknown");
-      resp::AppendBulk(reply, "spec");
-      return AppendMap(reply, 0);
+      call.Bulk("unknown");
+      call.Bulk("spec");
+      return call.Map(0);
     case KeySpec::Find::kRange:
-      resp::AppendBulk(reply, "range");
-      resp::AppendBulk(reply, "spec");
-      AppendMap(reply, 3);
-      AppendNumber(reply, "lastkey", key.last);
-      AppendNumber(reply, "keystep", key.step);
-      return AppendNumber(reply, "limit", key.limit);
+      call.Bulk("range");
+      call.Bulk("spec");
+      call.Map(3);
+      AppendNumber(call, "lastkey", key.last);
+      AppendNumber(call, "keystep", key.step);
+      return AppendNumber(call, "limit", key.limit);
     case KeySpec::Find::kKeyNum:
-      resp::AppendBulk(reply, "keynum");
-      resp::AppendBulk(reply, "spec");
-      AppendMap(reply, 3);
-      AppendNumber(reply, "keynumidx", key.keynum_index);
-      AppendNumber(reply, "firstkey", key.keynum_first);
-      return AppendNumber(reply, "keystep", key.step);
+      call.Bulk("keynum");
+      call.Bulk("spec");
+      call.Map(3);
+      AppendNumber(call, "keynumidx", key.keynum_index);
+      AppendNumber(call, "firstkey", key.keynum_first);
+      return AppendNumber(call, "keystep", key.step);
   }
 }
 
-void AppendKeySpec(std::string* reply, const CommandSpec& spec, const KeySpec& key) {
+void AppendKeySpec(LocalCall& call, const CommandSpec& spec, const KeySpec& key) {
   std::vector<std::string_view> flags = KeyFlags(spec);
   if (key.is_channel) flags = {"not_key"};
   if (key.find == KeySpec::Find::kMovable) flags.push_back("incomplete");
-  AppendMap(reply, 3);
-  resp::AppendBulk(reply, "flags");
-  AppendSimples(reply, flags);
-  AppendBeginSearch(reply, key);
-  AppendFindKeys(reply, key);
+  call.Map(3);
+  call.Bulk("flags");
+  AppendSimples(call, flags);
+  AppendBeginSearch(call, key);
+  AppendFindKeys(call, key);
 }
 
 // ---- COMMAND, COMMAND INFO, COMMAND COUNT
@@ -114,67 +109,65 @@ std::vector<const CommandSpec*> Served(std::span<const CommandSpec> specs) {
   return served;
 }
 
-void AppendInfo(std::string* reply, const CommandSpec& spec) {
+void AppendInfo(LocalCall& call, const CommandSpec& spec) {
   const LegacyKeys keys = LegacyKeysOf(spec);
-  resp::AppendArrayHeader(reply, 10);
-  resp::AppendBulk(reply, spec.name);
-  resp::AppendInteger(reply, spec.arity);
-  AppendSimples(reply, FlagNamesOf(spec));
-  resp::AppendInteger(reply, keys.first);
-  resp::AppendInteger(reply, keys.last);
-  resp::AppendInteger(reply, keys.step);
-  AppendSimples(reply, CategoriesOf(spec));
+  call.Array(10);
+  call.Bulk(spec.name);
+  call.Integer(spec.arity);
+  AppendSimples(call, FlagNamesOf(spec));
+  call.Integer(keys.first);
+  call.Integer(keys.last);
+  call.Integer(keys.step);
+  AppendSimples(call, CategoriesOf(spec));
   // Tips tell a cluster client where to send a command; before rcproxy there is only one place.
-  resp::AppendArrayHeader(reply, 0);
-  resp::AppendArrayHeader(reply, spec.keys.size());
-  for (const KeySpec& key : spec.keys) AppendKeySpec(reply, spec, key);
+  call.Set(0);
+  call.Set(spec.keys.size());
+  for (const KeySpec& key : spec.keys) AppendKeySpec(call, spec, key);
   const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
-  resp::AppendArrayHeader(reply, subcommands.size());
-  for (const CommandSpec* subcommand : subcommands) AppendInfo(reply, *subcommand);
+  subcommands.empty() ? call.Set(0) : call.Array(subcommands.size());  // As the server does.
+  for (const CommandSpec* subcommand : subcommands) AppendInfo(call, *subcommand);
 }
 
 void All(LocalCall& call) {
   const std::vector<const CommandSpec*> served = Served(cluster::AllCommands());
-  resp::AppendArrayHeader(&call.reply, served.size());
-  for (const CommandSpec* spec : served) AppendInfo(&call.reply, *spec);
+  call.Array(served.size());
+  for (const CommandSpec* spec : served) AppendInfo(call, *spec);
 }
 
 void Info(LocalCall& call) {
   if (call.command.size() == 2) return All(call);
-  resp::AppendArrayHeader(&call.reply, call.command.size() - 2);
+  call.Array(call.command.size() - 2);
   for (size_t i = 2; i < call.command.size(); ++i) {
     const CommandSpec* spec = FindByFullName(call.command[i]);
     if (spec != nullptr && IsServed(*spec)) {
-      AppendInfo(&call.reply, *spec);
+      AppendInfo(call, *spec);
     } else {
-      resp::AppendNull(&call.reply, Protocol::kResp2);
+      call.Null();
     }
   }
 }
 
-void Count(LocalCall& call) {
-  resp::AppendInteger(&call.reply, Served(cluster::AllCommands()).size());
-}
+void Count(LocalCall& call) { call.Integer(Served(cluster::AllCommands()).size()); }
 
 // ---- COMMAND DOCS
 
-void AppendField(std::string* reply, std::string_view name, std::string_view value) {
-  resp::AppendBulk(reply, name);
-  resp::AppendBulk(reply, value);
+void AppendField(LocalCall& call, std::string_view name, std::string_view value) {
+  call.Bulk(name);
+  call.Bulk(value);
 }
 
-void AppendDocs(std::string* reply, const CommandSpec& spec) {
+void AppendDocs(LocalCall& call, const CommandSpec& spec) {
   const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
-  AppendMap(reply, subcommands.empty() ? 3 : 4);
-  AppendField(reply, "summary", spec.note);
-  AppendField(reply, "since", spec.since);
-  AppendField(reply, "group", spec.group);
+  call.Map(subcommands.empty() ? 3 : 4);
+  AppendField(call, "summary", spec.note);
+  AppendField(call, "since", spec.since);
+  AppendField(call, "group", spec.group);
   if (subcommands.empty()) return;
-  resp::AppendBulk(reply, "subcommands");
-  AppendMap(reply, subcommands.size());
+  call.Bulk("subcommands");
+  call.Map(subcommands.size());
   for (const CommandSpec* subcommand : subcommands) {
-    resp::AppendBulk(reply, subcommand->name);
-    AppendDocs(reply, *subcommand);
+    call.Bulk(subcommand->name);
+    AppendDocs(call, *subcommand);
   }
 }
 
@@ -185,10 +178,10 @@ void Docs(LocalCall& call) {
     const CommandSpec* spec = FindByFullName(call.command[i]);
     if (spec != nullptr && IsServed(*spec)) specs.push_back(spec);  // Others are left out.
   }
-  AppendMap(&call.reply, specs.size());
+  call.Map(specs.size());
   for (const CommandSpec* spec : specs) {
-    resp::AppendBulk(&call.reply, spec->name);
-    AppendDocs(&call.reply, *spec);
+    call.Bulk(spec->name);
+    AppendDocs(call, *spec);
   }
 }
 
@@ -232,8 +225,8 @@ void List(LocalCall& call) {
   if (filter == nullptr) return call.Error(kSyntaxError);
   std::vector<std::string_view> names;
   AddNames(cluster::AllCommands(), filter, &names);
-  resp::AppendArrayHeader(&call.reply, names.size());
-  for (const std::string_view name : names) resp::AppendBulk(&call.reply, name);
+  call.Array(names.size());
+  for (const std::string_view name : names) call.Bulk(name);
 }
 
 // ---- ACL CAT
@@ -242,9 +235,9 @@ void AclCat(LocalCall& call) {
   if (call.command.size() > 3) return call.SubcommandSyntaxError();
   const std::vector<std::string_view> categories = AllCategories();
   if (call.command.size() == 2) {
-    resp::AppendArrayHeader(&call.reply, categories.size());
+    call.Array(categories.size());
     for (const std::string_view category : categories) {
-      resp::AppendBulk(&call.reply, category.substr(1));
+      call.Bulk(category.substr(1));
     }
     return;
   }
@@ -259,8 +252,8 @@ void AclCat(LocalCall& call) {
   AddNames(
       cluster::AllCommands(), [&](const CommandSpec& spec) { return IsInCategory(spec, wanted); },
       &names);
-  resp::AppendArrayHeader(&call.reply, names.size());
-  for (const std::string_view name : names) resp::AppendBulk(&call.reply, name);
+  call.Array(names.size());
+  for (const std::string_view name : names) call.Bulk(name);
 }
 
 // ---- COMMAND GETKEYS, COMMAND GETKEYSANDFLAGS
@@ -324,13 +317,13 @@ void AppendKeys(LocalCall& call, bool with_flags) {
   const CommandSpec* spec = FindInnerKeys(call, inner, &runs);
   if (spec == nullptr) return;
   const std::vector<std::string_view> flags = KeyFlags(*spec);
-  resp::AppendArrayHeader(&call.reply, runs.TotalKeys());
+  call.Array(runs.TotalKeys());
   for (int i = 0; i < runs.size; ++i) {
     const cluster::KeyRun& run = runs.runs[i];
     for (uint32_t key = 0; key < run.count; ++key) {
-      if (with_flags) resp::AppendArrayHeader(&call.reply, 2);
-      resp::AppendBulk(&call.reply, inner[run.first + key * run.step]);
-      if (with_flags) AppendSimples(&call.reply, flags);
+      if (with_flags) call.Array(2);
+      call.Bulk(inner[run.first + key * run.step]);
+      if (with_flags) AppendSimples(call, flags);
     }
   }
 }

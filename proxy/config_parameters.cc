@@ -187,7 +187,7 @@ void Get(LocalCall& call) {
     resp::AppendBulk(&pairs, parameter.value == nullptr ? std::string(parameter.fixed)
                                                         : parameter.value(call.facts));
   }
-  resp::AppendMapHeader(&call.reply, resp::Protocol::kResp2, found);
+  call.Map(found);
   call.reply += pairs;
 }
 

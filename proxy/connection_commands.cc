@@ -7,7 +7,7 @@
 #include <string>
 
 #include "cluster/command_errors.h"
-#include "proxy/client_info.h"
+#include "proxy/client_commands.h"
 #include "proxy/text.h"
 #include "proxy/version.h"
 #include "resp/number.h"
@@ -18,8 +18,6 @@ namespace {
 using resp::Protocol;
 
 constexpr std::string_view kDefaultUser = "default";
-// A name is kept as long as its client; the server has no limit, but the longest in use are short.
-constexpr size_t kClientNameBytesMax = 4096;
 constexpr std::string_view kSyntaxError = "ERR syntax error";
 constexpr std::string_view kWrongPassError =
     "WRONGPASS invalid username-password pair or user is disabled.";
@@ -30,37 +28,6 @@ constexpr std::string_view kHelloNoAuthError =
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH "
     "<user> <pass> option can be used to authenticate the client and select the RESP protocol "
     "version at the same time";
-
-// ---- names
-
-SessionNames& NamesOf(Session& session) {
-  if (session.names == nullptr) session.names = std::make_unique<SessionNames>();
-  return *session.names;
-}
-
-// Names appear in lists of fields separated by spaces and ended by LF.
-bool IsPrintableWord(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char byte) { return byte > ' ' && byte <= '~'; });
-}
-
-// Returns false after having answered with an error. `what` begins the error's sentence.
-bool CheckName(LocalCall& call, std::string_view what, std::string_view name) {
-  if (!IsPrintableWord(name)) {
-    call.Error(Concat("ERR ", what, " cannot contain spaces, newlines or special characters."));
-    return false;
-  }
-  if (name.size() > kClientNameBytesMax) {
-    call.Error(
-        Concat("ERR ", what, " cannot be longer than ", kClientNameBytesMax, " bytes in rcproxy."));
-    return false;
-  }
-  return true;
-}
-
-void SetName(Session& session, std::string_view name) {
-  if (name.empty() && session.names == nullptr) return;
-  NamesOf(session).name = name;
-}
 
 // ---- passwords
 
@@ -133,33 +100,39 @@ void Auth(LocalCall& call) {
 void Reset(LocalCall& call) {
   Session& session = call.session;
   session.authenticated = call.facts.config->requirepass.empty();
-  session.prefers_replicas = false;
+  session.no_evict = session.no_touch = false;
+  session.SetReadsFrom(ReadsFrom::kDefault);
+  session.SetProtocol(Protocol::kResp2);
+  session.SetReplyMode(ReplyMode::kOn);
   if (session.names != nullptr) session.names->name.clear();  // The library stays what it is.
   resp::AppendSimple(&call.reply, "RESET");
 }
 
 void ReadOnly(LocalCall& call) {
-  call.session.prefers_replicas = true;
+  call.session.SetReadsFrom(ReadsFrom::kReplicas);
   call.Ok();
 }
 
 void ReadWrite(LocalCall& call) {
-  call.session.prefers_replicas = false;
+  call.session.SetReadsFrom(ReadsFrom::kPrimaries);
   call.Ok();
 }
 
 // ---- HELLO
 
 // Returns false after having answered with an error.
-bool ParseHelloVersion(LocalCall& call) {
+bool ParseHelloVersion(LocalCall& call, Protocol* protocol) {
   int64_t version = 0;
   if (!resp::ParseStrictInteger(call.command[1], &version)) {
     call.Error("ERR Protocol version is not an integer or out of range");
     return false;
   }
-  if (version == static_cast<int>(Protocol::kResp2)) return true;
-  call.Error("NOPROTO unsupported protocol version");
-  return false;
+  if (version != 2 && version != 3) {
+    call.Error("NOPROTO unsupported protocol version");
+    return false;
+  }
+  *protocol = static_cast<Protocol>(version);
+  return true;
 }
 
 // Returns false after having answered with an error. As on the server each option takes effect when
@@ -172,8 +145,7 @@ bool ApplyHelloOptions(LocalCall& call) {
       if (!LogIn(call, command[i + 1], command[i + 2])) return false;
       i += 2;
     } else if (EqualsIgnoreCase(command[i], "SETNAME") && more >= 1) {
-      if (!CheckName(call, "Client names", command[i + 1])) return false;
-      SetName(call.session, command[i + 1]);
+      if (!SetClientName(call, command[i + 1])) return false;
       i += 1;
     } else {
       call.Error(Concat("ERR Syntax error in HELLO option '", ForErrorText(command[i]), "'"));
@@ -183,17 +155,16 @@ bool ApplyHelloOptions(LocalCall& call) {
   return true;
 }
 
-void AppendHelloReply(LocalCall& call) {
-  std::string* reply = &call.reply;
-  resp::AppendMapHeader(reply, Protocol::kResp2, 7);
+void AppendHelloReply(const Session& session, std::string* reply) {
+  resp::AppendMapHeader(reply, session.protocol, 7);
   resp::AppendBulk(reply, "server");
   resp::AppendBulk(reply, "redis");
   resp::AppendBulk(reply, "version");
   resp::AppendBulk(reply, kCompatibleRedisVersion);
   resp::AppendBulk(reply, "proto");
-  resp::AppendInteger(reply, static_cast<int>(Protocol::kResp2));
+  resp::AppendInteger(reply, static_cast<int>(session.protocol));
   resp::AppendBulk(reply, "id");
-  resp::AppendInteger(reply, call.session.id);
+  resp::AppendInteger(reply, session.id);
   resp::AppendBulk(reply, "mode");
   resp::AppendBulk(reply, "standalone");
   resp::AppendBulk(reply, "role");
@@ -202,113 +173,50 @@ void AppendHelloReply(LocalCall& call) {
   resp::AppendArrayHeader(reply, 0);
 }
 
+// Finds out whether the nodes know RESP3 before the client is told that we do: a library that is
+// refused here goes on in RESP2, one that is refused later does not.
+class HelloResp3 final : public Operation {
+ public:
+  explicit HelloResp3(Session& session) : session_(session) {}
+
+  void Next(std::span<const std::string_view> answers, Round* round) override {
+    if (answers.empty()) return round->AskAnyPrimaryInResp3("*1\r\n$4\r\nPING\r\n");
+    // Other errors, such as no node that can be reached, say nothing of the protocol.
+    if (answers[0].starts_with("-NOPROTO")) return round->Finish(std::string(answers[0]));
+    session_.SetProtocol(Protocol::kResp3);
+    std::string reply;
+    AppendHelloReply(session_, &reply);
+    round->Finish(std::move(reply));
+  }
+
+ private:
+  Session& session_;  // An operation ends before its client's session.
+};
+
 void Hello(LocalCall& call) {
-  if (call.command.size() > 1 && !ParseHelloVersion(call)) return;
+  Session& session = call.session;
+  Protocol protocol = session.protocol;
+  if (call.command.size() > 1 && !ParseHelloVersion(call, &protocol)) return;
   if (!ApplyHelloOptions(call)) return;
-  if (!call.session.authenticated) return call.Error(kHelloNoAuthError);
-  AppendHelloReply(call);
-}
-
-// ---- CLIENT
-
-void ClientId(LocalCall& call) { resp::AppendInteger(&call.reply, call.session.id); }
-
-void ClientGetName(LocalCall& call) {
-  if (call.session.names == nullptr || call.session.names->name.empty()) {
-    return resp::AppendNull(&call.reply, Protocol::kResp2);
+  if (!session.authenticated) return call.Error(kHelloNoAuthError);
+  if (protocol == Protocol::kResp3 && !call.host.Resp3Known()) {
+    call.operation = std::make_unique<HelloResp3>(session);
+    return;
   }
-  resp::AppendBulk(&call.reply, call.session.names->name);
-}
-
-void ClientSetName(LocalCall& call) {
-  if (!CheckName(call, "Client names", call.command[2])) return;
-  SetName(call.session, call.command[2]);
-  call.Ok();
-}
-
-void ClientSetInfo(LocalCall& call) {
-  const std::string_view attribute = call.command[2];
-  std::string SessionNames::*target = nullptr;
-  if (EqualsIgnoreCase(attribute, "lib-name")) target = &SessionNames::library_name;
-  if (EqualsIgnoreCase(attribute, "lib-ver")) target = &SessionNames::library_version;
-  if (target == nullptr) {
-    return call.Error(Concat("ERR Unrecognized option '", ForErrorText(attribute), "'"));
-  }
-  if (!CheckName(call, attribute, call.command[3])) return;
-  NamesOf(call.session).*target = call.command[3];
-  call.Ok();
-}
-
-void ClientInfo(LocalCall& call) {
-  resp::AppendBulk(&call.reply, ClientInfoLine(call.session, call.spec.name));
-}
-
-void ClientNoEvict(LocalCall& call) {
-  const std::string_view mode = call.command[2];
-  if (!EqualsIgnoreCase(mode, "on") && !EqualsIgnoreCase(mode, "off")) {
-    return call.Error(kSyntaxError);
-  }
-  call.Ok();  // rcproxy evicts no client for another's sake.
-}
-
-// What a mode that rcproxy does not have answers: turning it off succeeds.
-void OffAlone(LocalCall& call, std::string_view off) {
-  if (EqualsIgnoreCase(call.command[2], off)) return call.Ok();
-  call.Error(cluster::NotAvailableError(call.spec));
-}
-
-void ClientNoTouch(LocalCall& call) {
-  const std::string_view mode = call.command[2];
-  if (!EqualsIgnoreCase(mode, "on") && !EqualsIgnoreCase(mode, "off")) {
-    return call.Error(kSyntaxError);
-  }
-  OffAlone(call, "off");
-}
-
-void ClientReply(LocalCall& call) {
-  const std::string_view mode = call.command[2];
-  if (!EqualsIgnoreCase(mode, "on") && !EqualsIgnoreCase(mode, "off") &&
-      !EqualsIgnoreCase(mode, "skip")) {
-    return call.Error(kSyntaxError);
-  }
-  OffAlone(call, "on");
-}
-
-void ClientGetRedir(LocalCall& call) { resp::AppendInteger(&call.reply, -1); }
-
-void ClientTrackingInfo(LocalCall& call) {
-  std::string* reply = &call.reply;
-  resp::AppendMapHeader(reply, Protocol::kResp2, 3);
-  resp::AppendBulk(reply, "flags");
-  resp::AppendSetHeader(reply, Protocol::kResp2, 1);
-  resp::AppendBulk(reply, "off");
-  resp::AppendBulk(reply, "redirect");
-  resp::AppendInteger(reply, -1);
-  resp::AppendBulk(reply, "prefixes");
-  resp::AppendArrayHeader(reply, 0);
+  session.SetProtocol(protocol);
+  AppendHelloReply(session, &call.reply);
 }
 
 constexpr LocalHandlerRow kRows[] = {
     {"asking", Ok},
-    {"auth", Auth},
-    {"client|capa", Ok},  // A server ignores the capabilities that it does not know.
-    {"client|getname", ClientGetName},
-    {"client|getredir", ClientGetRedir},
-    {"client|id", ClientId},
-    {"client|info", ClientInfo},
-    {"client|no-evict", ClientNoEvict},
-    {"client|no-touch", ClientNoTouch},
-    {"client|reply", ClientReply},
-    {"client|setinfo", ClientSetInfo},
-    {"client|setname", ClientSetName},
-    {"client|trackinginfo", ClientTrackingInfo},
+    {"auth", Auth, /*waits=*/true},
     {"echo", Echo},
-    {"hello", Hello},
+    {"hello", Hello, /*waits=*/true},
     {"ping", Ping},
     {"quit", Quit},
     {"readonly", ReadOnly},
     {"readwrite", ReadWrite},
-    {"reset", Reset},
+    {"reset", Reset, /*waits=*/true},
     {"select", Select},
 };
 

@@ -1,6 +1,5 @@
-// What a client says about its connection: PING, HELLO, AUTH, CLIENT and the like. Texts and order
-// of checks are those of redis-server 7.0.15 (CLIENT SETINFO and its kind: of the first server that
-// has them).
+// What a client says about its connection: PING, HELLO, AUTH, RESET and the like. Texts and order
+// of checks are those of redis-server 7.0.15. For CLIENT see client_commands.h.
 //
 // The handlers change nothing but the call's session. Thread: the worker's.
 #pragma once

@@ -20,6 +20,10 @@ constexpr char kHello[] =
     "*14\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:2\r\n"
     "$2\r\nid\r\n:7\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
     "$7\r\nmodules\r\n*0\r\n";
+constexpr char kHello3[] =
+    "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n"
+    "$2\r\nid\r\n:7\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+    "$7\r\nmodules\r\n*0\r\n";
 constexpr char kNoAuth[] = "-NOAUTH Authentication required.\r\n";
 
 TEST(PingTest, AnswersPongOrItsArgument) {
@@ -60,15 +64,54 @@ TEST(HelloTest, DescribesAStandaloneServer) {
   EXPECT_EQ(local.Ask("HELLO 2"), kHello);
 }
 
-TEST(HelloTest, KnowsOneProtocolVersion) {
+TEST(HelloTest, KnowsTwoProtocolVersions) {
   LocalCommandsForTest local;
-  for (const char* version : {"HELLO 1", "HELLO 3", "HELLO 4", "HELLO -2"}) {
+  for (const char* version : {"HELLO 1", "HELLO 4", "HELLO -2"}) {
     EXPECT_EQ(local.Ask(version), "-NOPROTO unsupported protocol version\r\n") << version;
   }
   for (const char* version : {"HELLO two", "HELLO 2.0", "HELLO 99999999999999999999"}) {
     EXPECT_EQ(local.Ask(version), "-ERR Protocol version is not an integer or out of range\r\n")
         << version;
   }
+}
+
+TEST(HelloTest, SpeaksResp3UntilItIsToldOtherwise) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("HELLO 3"), kHello3);
+  EXPECT_EQ(local.Ask("HELLO"), kHello3);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "_\r\n");
+  EXPECT_EQ(local.Ask("HELLO 4"), "-NOPROTO unsupported protocol version\r\n");
+  EXPECT_EQ(local.session.protocol, resp::Protocol::kResp3);
+  EXPECT_EQ(local.Ask("HELLO 2"), kHello);
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+  local.Ask("HELLO 3");
+  EXPECT_EQ(local.Ask("RESET"), "+RESET\r\n");
+  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
+}
+
+TEST(HelloTest, AnOptionThatFailsLeavesTheProtocol) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.AskWords({"HELLO", "3", "SETNAME", "a b"}), kBadName);
+  EXPECT_EQ(local.session.protocol, resp::Protocol::kResp2);
+  local.RequirePassword("secret");
+  EXPECT_EQ(local.Ask("HELLO 3").find("-NOAUTH HELLO must"), 0);
+  EXPECT_EQ(local.session.protocol, resp::Protocol::kResp2);
+  EXPECT_EQ(local.Ask("HELLO 3 AUTH default secret"), kHello3);
+}
+
+TEST(HelloTest, AsksANodeBeforeTheFirstClientSpeaksResp3) {
+  LocalCommandsForTest local;
+  local.resp3_known = false;
+  local.node_reply = "-NOPROTO unsupported protocol version\r\n";
+  EXPECT_EQ(local.Ask("HELLO 3"), local.node_reply);
+  EXPECT_EQ(local.after, LocalCommands::After::kOperation);
+  EXPECT_EQ(local.session.protocol, resp::Protocol::kResp2);
+  local.node_reply = "+PONG\r\n";
+  EXPECT_EQ(local.Ask("HELLO 3"), kHello3);
+  EXPECT_EQ(local.Ask("HELLO 2"), kHello);
+  EXPECT_EQ(local.after, LocalCommands::After::kContinue);
+  local.node_reply = "-ERR upstream unreachable\r\n";
+  EXPECT_EQ(local.Ask("HELLO 3"), kHello3) << "says nothing of the protocol";
 }
 
 TEST(HelloTest, SetsTheName) {
@@ -155,8 +198,12 @@ TEST(ResetTest, ForgetsWhatTheClientSaid) {
   local.RequirePassword("secret");
   EXPECT_EQ(local.Ask("HELLO 2 AUTH default secret SETNAME web"), kHello);
   EXPECT_EQ(local.Ask("READONLY"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH on"), kOk);
+  EXPECT_EQ(local.Ask("CLIENT REPLY off"), "");
   EXPECT_EQ(local.Ask("RESET"), "+RESET\r\n");
-  EXPECT_FALSE(local.session.prefers_replicas);
+  EXPECT_EQ(local.session.reads_from, ReadsFrom::kDefault);
+  EXPECT_FALSE(local.session.no_touch);
+  EXPECT_EQ(local.reply_mode, ReplyMode::kOn);
   EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNoAuth);
   EXPECT_EQ(local.Ask("AUTH secret"), kOk);
   EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
@@ -165,83 +212,10 @@ TEST(ResetTest, ForgetsWhatTheClientSaid) {
 TEST(ReadOnlyTest, IsKeptInTheSession) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("READONLY"), kOk);
-  EXPECT_TRUE(local.session.prefers_replicas);
+  EXPECT_EQ(local.session.reads_from, ReadsFrom::kReplicas);
   EXPECT_EQ(local.Ask("READWRITE"), kOk);
-  EXPECT_FALSE(local.session.prefers_replicas);
+  EXPECT_EQ(local.session.reads_from, ReadsFrom::kPrimaries);
   EXPECT_EQ(local.Ask("ASKING"), kOk);
-}
-
-TEST(ClientTest, Names) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
-  EXPECT_EQ(local.Ask("CLIENT SETNAME web-1"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$5\r\nweb-1\r\n");
-  for (const std::string bad : {"a b", "a\n", "\x7f", "caf\xc3\xa9"}) {
-    EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", bad}), kBadName);
-  }
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string("a\0b", 3)}), kBadName);
-  EXPECT_EQ(local.Ask("CLIENT GETNAME"), "$5\r\nweb-1\r\n");
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", ""}), kOk);
-  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
-}
-
-TEST(ClientTest, NamesAreLimited) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string(4096, 'a')}), kOk);
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", std::string(4097, 'a')}),
-            "-ERR Client names cannot be longer than 4096 bytes in rcproxy.\r\n");
-}
-
-TEST(ClientTest, NoNameCostsNoMemory) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", ""}), kOk);
-  EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
-  EXPECT_EQ(local.session.names, nullptr);
-}
-
-TEST(ClientTest, SetInfoTakesLibraryNameAndVersion) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT SETINFO LIB-NAME redis-py(django)"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT SETINFO lib-ver 5.0.1"), kOk);
-  EXPECT_EQ(local.session.names->library_name, "redis-py(django)");
-  EXPECT_EQ(local.session.names->library_version, "5.0.1");
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETINFO", "lib-name", "a b"}),
-            "-ERR lib-name cannot contain spaces, newlines or special characters.\r\n");
-  EXPECT_EQ(local.Ask("CLIENT SETINFO language c++"), "-ERR Unrecognized option 'language'\r\n");
-  EXPECT_EQ(local.AskWords({"CLIENT", "SETINFO", "lib-ver", ""}), kOk);
-}
-
-TEST(ClientTest, DescribesItself) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT ID"), ":7\r\n");
-  EXPECT_EQ(local.Ask("CLIENT SETNAME web"), kOk);
-  const std::string info = local.Ask("CLIENT INFO");
-  EXPECT_EQ(info.find('$'), 0) << info;
-  EXPECT_NE(info.find("\r\nid=7 addr="), std::string::npos) << info;
-  EXPECT_NE(info.find(" name=web "), std::string::npos) << info;
-  EXPECT_NE(info.find(" cmd=client|info "), std::string::npos) << info;
-}
-
-TEST(ClientTest, TrackingIsOff) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT GETREDIR"), ":-1\r\n");
-  EXPECT_EQ(local.Ask("CLIENT TRACKINGINFO"),
-            "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"
-            "*0\r\n");
-}
-
-TEST(ClientTest, ModesThatAreNotThereCanBeTurnedOffOnly) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT NO-EVICT ON"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT NO-EVICT off"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT NO-EVICT perhaps"), kSyntaxError);
-  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH off"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH perhaps"), kSyntaxError);
-  EXPECT_EQ(local.Ask("CLIENT NO-TOUCH on").find("-ERR CLIENT NO-TOUCH is not available"), 0);
-  EXPECT_EQ(local.Ask("CLIENT REPLY on"), kOk);
-  EXPECT_EQ(local.Ask("CLIENT REPLY skip").find("-ERR CLIENT REPLY is not available"), 0);
-  EXPECT_EQ(local.Ask("CLIENT REPLY perhaps"), kSyntaxError);
-  EXPECT_EQ(local.Ask("CLIENT CAPA redirect"), kOk);
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ inline constexpr std::string_view kErrorTooManyRedirects =
     "executed\r\n";
 inline constexpr std::string_view kErrorUnexpectedPart =
     "-ERR upstream reply: a node answered a part of the command with an unexpected type\r\n";
+// The server's text for a version of the protocol that it does not know.
+inline constexpr std::string_view kErrorNoProto = "-NOPROTO unsupported protocol version\r\n";
 inline constexpr std::string_view kErrorMemory =
     "-ERR memory limit: the command does not fit into what rcproxy may use\r\n";
 

@@ -72,7 +72,7 @@ class LinkForTest {
   }
 
   UpstreamConnection& link() { return upstream.primary_link(); }
-  UpstreamConnection& replica() { return upstream.replica_link(); }
+  UpstreamConnection& replica() { return upstream.link({.replica_reads = true}); }
 
   // A request of the client's, not yet given to anybody.
   Request* NewRequest(ClientForTest* asker) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/command_errors.h"
+#include "proxy/client_commands.h"
 #include "proxy/command_replies.h"
 #include "proxy/connection_commands.h"
 #include "proxy/local_call.h"
@@ -29,23 +30,25 @@ const CommandSpec& SpecNamed(std::string_view name) {
   return *spec;
 }
 
-void Add(std::span<const LocalHandlerRow> rows, std::vector<LocalHandler>* handlers) {
-  for (const LocalHandlerRow& row : rows) (*handlers)[SpecNamed(row.name).id] = row.handler;
-}
+}  // namespace
 
-std::vector<LocalHandler> MakeHandlers() {
-  std::vector<LocalHandler> handlers(cluster::CommandIdCount(), NotAvailable);
-  Add(ConnectionHandlers(), &handlers);
-  Add(CommandHandlers(), &handlers);
-  Add(ServerHandlers(), &handlers);
+std::vector<LocalCommands::Handler> LocalCommands::MakeHandlers() {
+  std::vector<Handler> handlers(cluster::CommandIdCount(), {NotAvailable, /*waits=*/false});
+  const auto add = [&handlers](std::span<const LocalHandlerRow> rows) {
+    for (const LocalHandlerRow& row : rows) {
+      handlers[SpecNamed(row.name).id] = {row.handler, row.waits};
+    }
+  };
+  add(ConnectionHandlers());
+  add(ClientHandlers());
+  add(CommandHandlers());
+  add(ServerHandlers());
   return handlers;
 }
 
-}  // namespace
-
-LocalCommands::LocalCommands(const ServerFacts& facts) : facts_(facts) {
-  static const std::vector<LocalHandler>* const handlers =
-      new std::vector<LocalHandler>(MakeHandlers());
+LocalCommands::LocalCommands(const ServerFacts& facts, LocalHost& host)
+    : facts_(facts), host_(host) {
+  static const std::vector<Handler>* const handlers = new std::vector<Handler>(MakeHandlers());
   handlers_ = handlers->data();
 }
 
@@ -62,9 +65,11 @@ LocalCommands::After LocalCommands::Run(const CommandSpec& spec, const resp::Com
       return After::kContinue;
     }
   }
-  LocalCall call = {facts_, *effective, command, *session, *reply};
-  handlers_[effective->id](call);
-  DCHECK(!reply->empty()) << effective->name;
+  LocalCall call = {facts_, *effective, command, *session, *reply, host_};
+  handlers_[effective->id].run(call);
+  operation_ = std::move(call.operation);
+  if (operation_ != nullptr) return After::kOperation;
+  DCHECK_EQ(reply->empty(), call.is_silent) << effective->name;
   return call.close ? After::kClose : After::kContinue;
 }
 

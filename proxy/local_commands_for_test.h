@@ -2,6 +2,8 @@
 // only.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,13 +13,15 @@
 #include "cluster/command_table.h"
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
+#include "proxy/local_host.h"
+#include "proxy/operation.h"
 #include "proxy/server_facts.h"
 #include "proxy/session.h"
 #include "proxy/stats.h"
 
 namespace rcproxy::proxy {
 
-class LocalCommandsForTest {
+class LocalCommandsForTest : private LocalHost, private SessionObserver {
  public:
   LocalCommandsForTest() {
     facts.config = &config;
@@ -25,6 +29,7 @@ class LocalCommandsForTest {
     facts.run_id = std::string(40, 'a');
     session.id = 7;
     session.authenticated = true;
+    session.observer = this;
   }
   LocalCommandsForTest(const LocalCommandsForTest&) = delete;
   LocalCommandsForTest& operator=(const LocalCommandsForTest&) = delete;
@@ -50,17 +55,46 @@ class LocalCommandsForTest {
     }
     std::string reply = "left over from before";
     after = commands.Run(*spec, command, &session, &reply);
+    if (after == LocalCommands::After::kOperation) return Operate();
     return reply;
   }
   // "CLIENT SETNAME x"; '' stands for an empty word.
   std::string Ask(std::string_view line) { return AskWords(cluster::Words(line)); }
 
+  // Runs an operation that asks the workers, or nodes that answer +PONG.
+  std::string Operate() {
+    const std::unique_ptr<Operation> operation = commands.TakeOperation();
+    Round first;
+    operation->Next({}, &first);
+    if (first.finished()) return first.reply();
+    const std::string_view answers[] = {first.waits() ? std::string_view(answer) : node_reply};
+    Round second;
+    operation->Next(answers, &second);
+    return second.reply();
+  }
+
+  std::string_view node_reply = "+PONG\r\n";
   Config config;
   Stats stats;
   ServerFacts facts;
   Session session;
-  LocalCommands commands{facts};
+  LocalCommands commands{facts, static_cast<LocalHost&>(*this)};
   LocalCommands::After after = LocalCommands::After::kContinue;
+  bool resp3_known = true;
+  WorkerClients* workers = nullptr;  // The only worker, where a test has one.
+  std::string answer;                // Its last.
+  ReplyMode reply_mode = ReplyMode::kOn;
+
+ private:
+  // LocalHost
+  void AskWorkers(WorkerQuestion question, uint64_t) override {
+    answer = workers == nullptr ? "" : question(*workers);
+  }
+  bool Resp3Known() const override { return resp3_known; }
+  int64_t NowNs() const override { return 1'000'000'000; }
+  // SessionObserver
+  void OnSessionChanged() override {}
+  void SetReplyMode(ReplyMode mode) override { reply_mode = mode; }
 };
 
 }  // namespace rcproxy::proxy

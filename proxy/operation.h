@@ -28,19 +28,31 @@ struct Question {
   uint16_t slot;              // Its owner is asked; Request::kNoSlot: any primary.
   cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
   bool repeatable = false;    // Asking twice does no harm.
+  bool resp3 = false;         // In RESP3 whatever the client speaks.
 };
 
 // What an operation wants next.
 class Round {
  public:
+  explicit Round(uint64_t wait_id = 0) : wait_id_(wait_id) {}
+
   void AskSlot(uint16_t slot, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), slot, {}, repeatable});
   }
   void AskAnyPrimary(std::string command, bool repeatable) {
     AskSlot(0xffff, std::move(command), repeatable);
   }
+  void AskAnyPrimaryInResp3(std::string command) {
+    questions_.push_back({std::move(command), 0xffff, {}, /*repeatable=*/true, /*resp3=*/true});
+  }
   void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), 0xffff, node, repeatable});
+  }
+  // Asks nobody, but waits until Router::Resume is called with the id returned. Safe to be called
+  // when the operation has gone meanwhile: the id is never used again.
+  uint64_t Wait() {
+    waits_ = true;
+    return wait_id_;
   }
   // One complete reply. The operation is destroyed afterwards.
   void Finish(std::string reply) {
@@ -49,11 +61,14 @@ class Round {
   }
 
   std::span<const Question> questions() const { return questions_; }
+  bool waits() const { return waits_; }
   bool finished() const { return finished_; }
   const std::string& reply() const { return reply_; }
 
  private:
+  const uint64_t wait_id_;
   std::vector<Question> questions_;
+  bool waits_ = false;
   bool finished_ = false;
   std::string reply_;
 };
@@ -61,8 +76,8 @@ class Round {
 class Operation {
  public:
   virtual ~Operation() = default;
-  // `answers` are complete replies in the order of the questions of the round before; none at
-  // first. They are valid during the call.
+  // `answers` are complete replies in the order of the questions of the round before, or what
+  // Resume was called with; none at first. They are valid during the call.
   virtual void Next(std::span<const std::string_view> answers, Round* round) = 0;
 };
 

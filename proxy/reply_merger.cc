@@ -183,6 +183,8 @@ void FreeSplit(Resources& resources, SplitState* split) {
   split->part_of_key.clear();
   split->targets.clear();
   split->operation.reset();
+  if (split->wait_id != 0) resources.waiting_operations.erase(split->wait_id);
+  split->wait_id = 0;
   split->pending = 0;
   resources.splits.Recycle(split);
 }

@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <utility>
+
 #include "proxy/reply_merger.h"
 
 namespace rcproxy::proxy {
@@ -45,7 +47,9 @@ ReplyQueue::~ReplyQueue() { DCHECK(requests_.IsEmpty()); }
 
 void ReplyQueue::Push(Request* request) {
   DCHECK(requests_.IsEmpty() || requests_.Back()->epoch <= request->epoch);
-  request->sink = Request::Sink::kClient;
+  request->sink = std::exchange(sink_, next_sink_);
+  request->resp3 = resp3_;
+  request->prefers_replica = prefers_replicas_;
   request->replies = this;
   request->order = resources_.next_order++;
   requests_.PushBack(request);
@@ -65,7 +69,23 @@ void ReplyQueue::OnPartAnswered(size_t bytes) {
   held_bytes_ += bytes;
 }
 
+void ReplyQueue::SetResp3(bool resp3) {
+  DCHECK(resp3 == resp3_ || size_ <= 1);
+  resp3_ = resp3;
+}
+
+void ReplyQueue::SetMode(ReplyMode mode) {
+  const bool is_off = next_sink_ == Request::Sink::kMuted;
+  if (is_off && mode == ReplyMode::kSkipNext) return;  // As on the server: it stays off.
+  sink_ = mode == ReplyMode::kOn ? Request::Sink::kClient : Request::Sink::kMuted;
+  next_sink_ = mode == ReplyMode::kOff ? Request::Sink::kMuted : Request::Sink::kClient;
+}
+
 void ReplyQueue::Reply(std::string_view reply) {
+  if (sink_ == Request::Sink::kMuted) {
+    sink_ = next_sink_;
+    return;
+  }
   if (requests_.IsEmpty()) {
     output_.Append(reply);
     MarkDirty();
@@ -103,6 +123,16 @@ void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {
   held_bytes_ += request->ReplyBytes();
 }
 
+// Only its place in the order is left of it.
+void ReplyQueue::AnswerMuted(Request* request) {
+  request->pieces.Clear(resources_.segments);
+  request->bytes.Clear();
+  request->state = Request::State::kAnswered;
+  if (requests_.Front() != request) return;
+  DeliverReady();
+  MarkDirty();
+}
+
 void ReplyQueue::AnswerSplit(Request* parent) {
   CHECK(parent->state != Request::State::kAnswered);
   parent->state = Request::State::kAnswered;
@@ -116,7 +146,9 @@ void ReplyQueue::DeliverReady() {
     Request* front = requests_.Front();
     if (front->state != Request::State::kAnswered) return;
     if (front->is_split) [[unlikely]] {
-      MergeReplies(resources_, *front->split, &output_);
+      if (front->sink == Request::Sink::kClient) {
+        MergeReplies(resources_, *front->split, &output_);
+      }
       for (const Request* part : front->split->parts) held_bytes_ -= part->ReplyBytes();
       FreeSplit(resources_, front->split);
     } else {
@@ -154,6 +186,7 @@ void ReplyQueue::Abandon() {
   }
   delayed_ = 0;
   barriers_ = 0;
+  pause_ = Pause::kNone;
   in_flight_ = 0;
   held_bytes_ = 0;
   output_.Clear();
@@ -170,6 +203,17 @@ void ReplyQueue::SubBarrier() {
   CHECK_GT(barriers_, 0u);
   --barriers_;
   MarkDirty();
+}
+
+void ReplyQueue::SetPause(Pause pause) {
+  pause_ = pause;
+  MarkDirty();
+}
+
+bool ReplyQueue::MustHold(const cluster::CommandSpec& spec) const {
+  if (HoldsFirst()) return true;
+  const bool writes = spec.Has(cluster::kFlagWrite) || spec.Has(cluster::kFlagMayReplicate);
+  return pause_ == Pause::kWrites && writes;
 }
 
 void ReplyQueue::ForgetPart(const Request* part) { held_bytes_ -= part->ReplyBytes(); }
@@ -210,7 +254,8 @@ void ReplyQueue::CheckInvariants() const {
     ++count;
     CHECK_GE(r->epoch, epoch);
     epoch = r->epoch;
-    CHECK(r->sink == Request::Sink::kClient && r->replies == this);
+    CHECK(r->sink == Request::Sink::kClient || r->sink == Request::Sink::kMuted);
+    CHECK(r->replies == this);
   }
   CHECK_EQ(count, size_);
   CHECK(size_ == 0 || Front()->state != Request::State::kAnswered);
@@ -219,6 +264,7 @@ void ReplyQueue::CheckInvariants() const {
 ReplyQueue* ClientOf(const Request* request) {
   switch (request->sink) {
     case Request::Sink::kClient:
+    case Request::Sink::kMuted:
       return request->replies;
     case Request::Sink::kPart:
       return request->split_parent->parent->replies;
@@ -234,6 +280,9 @@ void DeliverReply(Resources& resources, Request* request, Chunk* chunk, std::str
   switch (request->sink) {
     case Request::Sink::kClient:
       request->replies->Answer(request, chunk, rest);
+      return;
+    case Request::Sink::kMuted:
+      request->replies->AnswerMuted(request);
       return;
     case Request::Sink::kPart:
       AnswerPart(resources, request, chunk, rest);

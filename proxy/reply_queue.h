@@ -16,9 +16,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/config.h"
 #include "proxy/output_queue.h"
 #include "proxy/request.h"
 #include "proxy/resources.h"
+#include "proxy/session.h"
 
 namespace rcproxy::proxy {
 
@@ -26,7 +28,10 @@ class ReplyQueue {
  public:
   // `connection` is marked dirty whenever something is ready.
   ReplyQueue(Resources& resources, Flushable* connection)
-      : resources_(resources), connection_(connection), output_(resources.client_memory) {}
+      : resources_(resources),
+        connection_(connection),
+        output_(resources.client_memory),
+        prefers_replicas_(resources.config.read_prefer != ReadPreference::kPrimary) {}
   ~ReplyQueue();  // Requires: empty (Abandon).
 
   // A reply by rcproxy itself to the command that was read last.
@@ -36,6 +41,8 @@ class ReplyQueue {
   // The complete reply to `request`, which this queue holds: what is in request->pieces followed by
   // `rest`, which lies in `chunk`. Frees the request unless it has to wait for its turn.
   void Answer(Request* request, uring::Chunk* chunk, std::string_view rest);
+  // The same for a request whose reply nobody wants.
+  void AnswerMuted(Request* request);
   // All parts of `parent` have been answered.
   void AnswerSplit(Request* parent);
   // True when what has arrived of the reply to `request` may leave before the rest has come.
@@ -45,13 +52,29 @@ class ReplyQueue {
   // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
   void Abandon();
 
+  // How requests pushed from now on are sent. Requires for another protocol: empty(), but for the
+  // operation that changes it; requests on two connections to a node would overtake one another.
+  void SetResp3(bool resp3);
+  bool resp3() const { return resp3_; }
+  void SetPrefersReplicas(bool prefers_replicas) { prefers_replicas_ = prefers_replicas; }
+  // What becomes of the replies to commands from now on.
+  void SetMode(ReplyMode mode);
+
   void AddDelayed() { ++delayed_; }
   void SubDelayed();
   uint32_t delayed() const { return delayed_; }
   // While there is one the client's next commands wait: an operation is under way.
   void AddBarrier() { ++barriers_; }
   void SubBarrier();
-  bool MustHold() const { return (delayed_ | barriers_) != 0; }
+  // Until it is lifted, commands wait as it says.
+  void SetPause(Pause pause);
+  // Whether all or some commands have to wait, and whether `spec` has to.
+  bool MustHold() const { return (delayed_ | barriers_ | static_cast<uint32_t>(pause_)) != 0; }
+  bool MustHold(const cluster::CommandSpec& spec) const;
+  // Whether even those wait that rcproxy answers itself.
+  bool HoldsAll() const { return barriers_ != 0 || pause_ == Pause::kAll; }
+  // Whether it is of no use to offer any command again.
+  bool HoldsFirst() const { return delayed_ != 0 || HoldsAll(); }
   bool empty() const { return size_ == 0; }
   uint32_t size() const { return size_; }
   // Requests not answered yet, parts of split ones included.
@@ -93,6 +116,12 @@ class ReplyQueue {
   size_t held_bytes_ = 0;
   uint32_t delayed_ = 0;
   uint32_t barriers_ = 0;
+  Pause pause_ = Pause::kNone;
+  // What Push gives to the next request, and to those behind it.
+  Request::Sink sink_ = Request::Sink::kClient;
+  Request::Sink next_sink_ = Request::Sink::kClient;
+  bool resp3_ = false;
+  bool prefers_replicas_;
   bool broken_ = false;
   int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;

@@ -15,9 +15,10 @@
 // Owner: Worker's pool; linked in its client's ReplyQueue or its parent's parts, and in exactly the
 // list its state names. Thread: the worker's. Invariants: 1. a request in kSent is in its link's
 // list of pending requests, in the order in which the bytes were queued;
-// 2. sink kPart has `split_parent`, sink kClient has `replies`, sink kInternal has `internal`; a
-// client or parent that goes away sets the sink to kDiscard, and the reply goes nowhere; 3. of
-// stream_begin, retry_at_ns and split that one is valid which state and is_split name.
+// 2. sink kPart has `split_parent`, sinks kClient and kMuted have `replies`, sink kInternal has
+// `internal`; a client or parent that goes away sets the sink to kDiscard, and the reply goes
+// nowhere; 3. of stream_begin, retry_at_ns and split that one is valid which state and is_split
+// name.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,7 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
     kDiscard,  // Whoever asked has gone.
     kIgnore,   // Nobody wants the reply, by design: ASKING.
     kClient,
+    kMuted,  // A client that does not want the reply (CLIENT REPLY), only its place in the order.
     kPart,
     kInternal,
   };
@@ -64,12 +66,14 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
   bool read_only : 1 = false;    // Running it again is harmless.
   bool is_split : 1 = false;     // The parent of parts, never sent itself.
   bool was_delayed : 1 = false;  // It has been put off before.
+  bool resp3 : 1 = false;        // Its client speaks RESP3, so its node has to.
+  bool prefers_replica : 1 = false;
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.
   const cluster::CommandSpec* spec = nullptr;
   union {
-    ReplyQueue* replies = nullptr;  // kClient
+    ReplyQueue* replies = nullptr;  // kClient, kMuted
     SplitState* split_parent;       // kPart
     InternalReply* internal;        // kInternal
   };

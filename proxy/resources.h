@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include <string>
+#include <unordered_map>
 
 #include "proxy/config.h"
 #include "proxy/output_queue.h"
@@ -111,6 +112,10 @@ struct Resources {
   uint32_t next_order = 0;  // Of commands that have been issued.
 
   OperationRunner* operations = nullptr;  // Set by the Router.
+  // Those that wait for somebody other than a node, by the id that resumes them.
+  std::unordered_map<uint64_t, SplitState*> waiting_operations;
+
+  bool resp3_known = false;  // The last node that was greeted with HELLO 3 knew it.
 
   DirtyList dirty_clients;
   DirtyList dirty_upstreams;

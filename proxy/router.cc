@@ -72,7 +72,7 @@ Router::~Router() {
 
 Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
                               const CommandView& command, Chunk* chunk) {
-  if (client->MustHold()) return Verdict::kWait;
+  if (client->MustHold() && client->MustHold(spec)) return Verdict::kWait;
   if (spec.route == Route::kAllPrimaries || spec.route == Route::kAllNodes)
     return RouteToAll(client, spec, command);
   if (spec.route == Route::kAnyPrimary) {
@@ -195,6 +195,8 @@ Request* Router::NewPart(SplitState* split, uint16_t slot) {
   part->sink = Request::Sink::kPart;
   part->split_parent = split;
   part->order = split->parent->order;
+  part->resp3 = split->parent->resp3;
+  part->prefers_replica = split->parent->prefers_replica;
   split->parts.push_back(part);
   return part;
 }
@@ -230,56 +232,6 @@ Router::Verdict Router::RouteToAll(ReplyQueue* client, const CommandSpec& spec,
     std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
   }
   return Verdict::kTaken;
-}
-
-// ---- operations
-
-Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
-                              std::unique_ptr<Operation> operation) {
-  // An operation asks in an order of its own: what the client asked before has to be through.
-  if (client->MustHold() || !client->empty()) return Verdict::kWait;
-  resources_.stats.operations.Add();
-  SplitState* split = MakeParent(client, NewRequest(spec, Request::kNoSlot));
-  split->operation = std::move(operation);
-  client->AddBarrier();
-  Advance(split, {});
-  return Verdict::kTaken;
-}
-
-void Router::OnAnswered(SplitState* split) {
-  std::vector<std::string_view> answers;
-  for (const Request* part : split->parts) answers.push_back(part->bytes.view());
-  Advance(split, answers);
-}
-
-void Router::Advance(SplitState* split, std::span<const std::string_view> answers) {
-  Round round;
-  split->operation->Next(answers, &round);
-  Request* parent = split->parent;
-  ReplyQueue* client = parent->replies;
-  for (Request* part : split->parts) {
-    client->ForgetPart(part);
-    resources_.FreeRequest(part);
-  }
-  split->parts.clear();
-  split->targets.clear();
-  if (round.finished()) {
-    FreeSplit(resources_, split);
-    parent->is_split = false;
-    client->SubBarrier();
-    return DeliverText(resources_, parent, round.reply());
-  }
-  const std::span<const Question> questions = round.questions();
-  CHECK(!questions.empty()) << parent->spec->name;
-  split->pending = questions.size();
-  client->AddParts(questions.size());
-  for (const Question& question : questions) split->targets.push_back(question.node);
-  for (const Question& question : questions) {
-    Request* part = NewPart(split, question.slot);
-    part->read_only = question.repeatable;
-    const std::string& bytes = question.command;
-    std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
-  }
 }
 
 Router::Verdict Router::Refuse(ReplyQueue* client, std::string_view error, Counter* counter) {
@@ -333,7 +285,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
     if (MayAskReplica(*request) && !shard.replicas.empty()) {
-      if (UpstreamConnection* link = ReplicaLink(shard)) return link;
+      if (UpstreamConnection* link = ReplicaLink(shard, request->resp3)) return link;
     }
     node = shard.primary;
   }
@@ -343,7 +295,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     topology_.RequestRefresh();
     return nullptr;
   }
-  UpstreamConnection& link = node->primary_link();
+  UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
   if (link.CanAccept()) return &link;
   request->failure = Request::Failure::kUnreachable;
   topology_.RequestRefresh();  // Perhaps another node has taken over.
@@ -362,17 +314,16 @@ UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
 // What a replica has refused, or lost, goes to the primary: replicas that lag behind the map would
 // otherwise send a request round in circles.
 bool Router::MayAskReplica(const Request& request) const {
-  return resources_.config.read_prefer != ReadPreference::kPrimary &&
-         request.spec->Has(cluster::kFlagReplicaOk) && request.redirects == 0 &&
-         !request.was_delayed;
+  return request.prefers_replica && request.spec->Has(cluster::kFlagReplicaOk) &&
+         request.redirects == 0 && !request.was_delayed;
 }
 
-UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard) {
+UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard, bool resp3) {
   const bool zone_only = resources_.config.read_prefer == ReadPreference::kReplicaSameZone;
   UpstreamConnection* other = nullptr;
   for (size_t tried = 0; tried < shard.replicas.size(); ++tried) {
     UpstreamNode* node = shard.replicas[shard.next_replica++ % shard.replicas.size()];
-    UpstreamConnection& link = node->replica_link();
+    UpstreamConnection& link = node->link({.replica_reads = true, .resp3 = resp3});
     if (!link.CanAccept()) continue;
     const bool same_zone = node->address().host.starts_with(resources_.config.zone_prefix);
     if (!zone_only || same_zone) return &link;
@@ -464,7 +415,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
 }
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
-  UpstreamConnection& link = node->primary_link();
+  UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
   if (!link.CanAccept() || ClientOf(request)->delayed() > 0) return Delay(request);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
@@ -508,6 +459,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
       return internal->OnLost();
     }
     case Request::Sink::kClient:
+    case Request::Sink::kMuted:
     case Request::Sink::kPart:
       break;
   }

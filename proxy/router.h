@@ -63,6 +63,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // Runs `operation` for the client; kWait (then it is gone) while earlier commands are under way.
   Verdict Start(ReplyQueue* client, const cluster::CommandSpec& spec,
                 std::unique_ptr<Operation> operation);
+  // Goes on with the operation that waits for `wait_id`; nothing happens when it has gone.
+  void Resume(uint64_t wait_id, std::span<const std::string_view> answers);
   // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives
   // it.
   void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
@@ -105,7 +107,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // The link that should take the request now, or nullptr when it has to be put off.
   UpstreamConnection* LinkFor(Request* request);
   bool MayAskReplica(const Request& request) const;
-  UpstreamConnection* ReplicaLink(const ShardRoute& shard);
+  UpstreamConnection* ReplicaLink(const ShardRoute& shard, bool resp3);
   // Space for the command of a request that goes out, or waits, as things stand.
   char* Place(Request* request, size_t size);
   void Dispatch(Request* request);
@@ -128,6 +130,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   RoutingTable& table_;
   TopologySource& topology_;
   MovingSlots moving_slots_;
+  uint64_t last_wait_id_ = 0;
   RequestList delayed_;
   uring::Timer delayed_timer_;
   // Scratch of GroupKeys: which part a slot belongs to, valid where stamp matches.

@@ -215,5 +215,32 @@ TEST_F(RouterOperationTest, ANodeThatCannotBeReachedAnswersWithAnError) {
   EXPECT_EQ(Await(), kErrorUnreachable);
 }
 
+TEST_F(RouterOperationTest, MayWaitForSomebodyElse) {
+  OpenAll();
+  uint64_t id = 0;
+  const auto wait = [&id](Answers, Round* round) { id = round->Wait(); };
+  ASSERT_EQ(Start(&client, {wait, FinishWithAll}), Verdict::kTaken);
+  EXPECT_EQ(Offer(&client, {"GET", kKeyOfA}), Verdict::kWait);
+  const std::string_view answers[] = {"+one\r\n", "+two\r\n"};
+  router.Resume(id + 1, answers);
+  EXPECT_FALSE(client.HasOutput());
+  router.Resume(id, answers);
+  EXPECT_EQ(client.Take(), "+onetwo\r\n");
+  EXPECT_TRUE(client.replies.empty());
+  router.Resume(id, answers);  // Too late: nothing waits.
+  EXPECT_FALSE(client.HasOutput());
+}
+
+TEST_F(RouterOperationTest, WhoeverIsWaitedForMayAnswerAfterTheClientHasLeft) {
+  uint64_t id = 0;
+  {
+    ClientForTest other{sim.resources};
+    Start(&other, {[&id](Answers, Round* round) { id = round->Wait(); }, FinishWithAll});
+    EXPECT_EQ(alive_, 1);
+  }
+  EXPECT_EQ(alive_, 0);
+  router.Resume(id, {});
+}
+
 }  // namespace
 }  // namespace rcproxy::proxy

@@ -438,7 +438,7 @@ class ReplicaTest : public RouterRetryTest {
     Reply(node, "+OK\r\n");
   }
   void GreetBoth() {
-    sim.config.read_prefer = ReadPreference::kReplica;
+    client.replies.SetPrefersReplicas(true);
     for (int i = 0; i < 2; ++i) Send("GET a");
     Greet(b);
     Greet(c);
@@ -473,6 +473,7 @@ TEST_F(ReplicaTest, PartsOfReadsGoToReplicasToo) {
 
 TEST_F(ReplicaTest, TheZoneIsPreferredAndNotRequired) {
   sim.config.read_prefer = ReadPreference::kReplicaSameZone;
+  client.replies.SetPrefersReplicas(true);
   sim.config.zone_prefix = "10.0.0.3";
   for (int i = 0; i < 3; ++i) Send("GET a");
   Greet(c);
@@ -484,7 +485,7 @@ TEST_F(ReplicaTest, TheZoneIsPreferredAndNotRequired) {
 }
 
 TEST_F(ReplicaTest, WithoutAReachableReplicaThePrimaryServes) {
-  sim.config.read_prefer = ReadPreference::kReplica;
+  client.replies.SetPrefersReplicas(true);
   table.NodeAt(AddressOf('B'))->OnConnectFailed();
   table.NodeAt(AddressOf('C'))->OnConnectFailed();
   SendNow("GET a");

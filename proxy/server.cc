@@ -126,9 +126,11 @@ void Server::RunWorker(WorkerThread* thread) {
   const auto done = [this, thread] {
     return thread->worker->stopped() && (thread->index != 0 || ListenersStopped());
   };
+  uint64_t exhausted_before = 0;
   while (!done()) {
     thread->worker->RunTurn();
-    thread->stats.receive_no_buffers.Set(thread->ring->stats().buffers_exhausted);
+    const uint64_t exhausted = thread->ring->stats().buffers_exhausted;
+    thread->stats.receive_no_buffers.Add(exhausted - std::exchange(exhausted_before, exhausted));
   }
   // Others may still post to the mailbox, so everything lives until all have ended; but a ring is
   // destroyed by its thread.
@@ -197,6 +199,34 @@ void Server::Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbo
   resolver_.Start(address, [&mailbox, done = std::move(done)](const SocketAddress& result) {
     mailbox.Post([done, result] { done(result); });
   });
+}
+
+namespace {
+
+// The answers of all workers. Whoever drops the last reference sends them on their way: the worker
+// that answered last, or one that is stopping and will not answer.
+struct Gathering {
+  Gathering(uring::Mailbox& asker, WorkerHost::WorkerAnswers done, size_t workers)
+      : asker(asker), done(std::move(done)), answers(workers) {}
+  ~Gathering() {
+    asker.Post([done = std::move(done), answers = std::move(answers)] { done(answers); });
+  }
+
+  uring::Mailbox& asker;
+  WorkerHost::WorkerAnswers done;
+  std::vector<std::string> answers;  // Each worker writes its own.
+};
+
+}  // namespace
+
+void Server::AskWorkers(Worker& asker, WorkerQuestion question, WorkerAnswers done) {
+  const auto gathering =
+      std::make_shared<Gathering>(asker.mailbox(), std::move(done), workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i]->worker.get();
+    worker->mailbox().Post(
+        [gathering, question, worker, i] { gathering->answers[i] = question(*worker); });
+  }
 }
 
 bool Server::ListenersStopped() const {

@@ -54,6 +54,7 @@ class Server final : private WorkerHost {
   void OnClientGone(int worker) override;
   void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,
                Resolved done) override;
+  void AskWorkers(Worker& asker, WorkerQuestion question, WorkerAnswers done) override;
 
   absl::Status OpenListeners();
   void RunWorker(WorkerThread* thread);

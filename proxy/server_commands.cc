@@ -23,22 +23,22 @@ using cluster::CommandSpec;
 void Time(LocalCall& call) {
   constexpr int64_t kNsPerSecond = 1'000'000'000;
   const int64_t now_ns = absl::GetCurrentTimeNanos();
-  resp::AppendArrayHeader(&call.reply, 2);
-  resp::AppendBulk(&call.reply, Concat(now_ns / kNsPerSecond));
-  resp::AppendBulk(&call.reply, Concat(now_ns % kNsPerSecond / 1000));
+  call.Array(2);
+  call.Bulk(Concat(now_ns / kNsPerSecond));
+  call.Bulk(Concat(now_ns % kNsPerSecond / 1000));
 }
 
 void Info(LocalCall& call) {
   std::vector<std::string_view> sections;
   for (size_t i = 1; i < call.command.size(); ++i) sections.push_back(call.command[i]);
-  resp::AppendBulk(&call.reply, InfoText(call.facts, sections));
+  call.Text(InfoText(call.facts, sections));
 }
 
 void Role(LocalCall& call) {
-  resp::AppendArrayHeader(&call.reply, 3);
-  resp::AppendBulk(&call.reply, "master");
-  resp::AppendInteger(&call.reply, 0);
-  resp::AppendArrayHeader(&call.reply, 0);
+  call.Array(3);
+  call.Bulk("master");
+  call.Integer(0);
+  call.Array(0);
 }
 
 // ---- CLUSTER
@@ -47,13 +47,11 @@ void ClusterDisabled(LocalCall& call) {
   call.Error("ERR This instance has cluster support disabled");
 }
 
-void ClusterKeySlot(LocalCall& call) {
-  resp::AppendInteger(&call.reply, cluster::HashSlot(call.command[2]));
-}
+void ClusterKeySlot(LocalCall& call) { call.Integer(cluster::HashSlot(call.command[2])); }
 
 // ---- ACL: one user, whose password is --requirepass.
 
-void AclWhoAmI(LocalCall& call) { resp::AppendBulk(&call.reply, "default"); }
+void AclWhoAmI(LocalCall& call) { call.Bulk("default"); }
 
 void AclGenPass(LocalCall& call) {
   constexpr int64_t kBitsMax = 4096;
@@ -77,7 +75,7 @@ void AclGenPass(LocalCall& call) {
     filled += static_cast<size_t>(got);
   }
   const size_t digits = static_cast<size_t>(bits + 3) / 4;
-  resp::AppendBulk(&call.reply, absl::BytesToHexString(bytes).substr(0, digits));
+  call.Bulk(absl::BytesToHexString(bytes).substr(0, digits));
 }
 
 // ---- SLOWLOG: as on a server whose slow log is off, which is what CONFIG GET says.
@@ -89,10 +87,10 @@ void SlowLogGet(LocalCall& call) {
       (!resp::ParseStrictInteger(call.command[2], &count) || count < -1)) {
     return call.Error("ERR count should be greater than or equal to -1");
   }
-  resp::AppendArrayHeader(&call.reply, 0);
+  call.Array(0);
 }
 
-void SlowLogLen(LocalCall& call) { resp::AppendInteger(&call.reply, 0); }
+void SlowLogLen(LocalCall& call) { call.Integer(0); }
 
 void SlowLogReset(LocalCall& call) { call.Ok(); }
 
@@ -111,7 +109,7 @@ void Help(LocalCall& call) {
   }
   lines.push_back("HELP");
   lines.push_back("    Prints this help.");
-  resp::AppendArrayHeader(&call.reply, lines.size());
+  call.Array(lines.size());
   for (const std::string& line : lines) resp::AppendSimple(&call.reply, line);
 }
 

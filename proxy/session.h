@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "resp/writer.h"
+
 namespace rcproxy::cluster {
 struct CommandSpec;
 }
@@ -20,15 +22,59 @@ struct SessionNames {
   std::string library_version;
 };
 
+// What CLIENT REPLY may ask for.
+enum class ReplyMode : uint8_t {
+  kOn,
+  kOff,
+  kSkipNext,  // Nothing for the next command, then on.
+};
+
+// What clients may not do for a while (CLIENT PAUSE).
+enum class Pause : uint8_t { kNone, kWrites, kAll };
+
+// Who serves reads.
+enum class ReadsFrom : uint8_t {
+  kDefault,  // As --read_prefer says.
+  kReplicas,
+  kPrimaries,
+};
+
+// Told when something has changed that matters to the commands behind.
+class SessionObserver {
+ public:
+  virtual void OnSessionChanged() = 0;
+  // Not kept in the session: it counts commands.
+  virtual void SetReplyMode(ReplyMode mode) = 0;
+
+ protected:
+  ~SessionObserver() = default;
+};
+
 struct Session {
   int64_t id = 0;  // Unique for the life of the process, growing.
   int64_t created_ns = 0;
   int64_t last_command_ns = 0;
   int fd = -1;
   bool authenticated = false;
-  bool prefers_replicas = false;  // READONLY was given.
+  bool no_evict = false;
+  bool no_touch = false;
+  resp::Protocol protocol = resp::Protocol::kResp2;
+  ReadsFrom reads_from = ReadsFrom::kDefault;
   const cluster::CommandSpec* last_command = nullptr;
   std::unique_ptr<SessionNames> names;
+  SessionObserver* observer = nullptr;
+
+  void SetProtocol(resp::Protocol value) {
+    protocol = value;
+    if (observer != nullptr) observer->OnSessionChanged();
+  }
+  void SetReadsFrom(ReadsFrom value) {
+    reads_from = value;
+    if (observer != nullptr) observer->OnSessionChanged();
+  }
+  void SetReplyMode(ReplyMode mode) {
+    if (observer != nullptr) observer->SetReplyMode(mode);
+  }
 };
 
 }  // namespace rcproxy::proxy

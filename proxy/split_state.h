@@ -31,6 +31,7 @@ struct SplitState {
   std::vector<cluster::NodeAddress>
       targets;                           // Port not 0: the part is for this node, not its slot.
   std::unique_ptr<Operation> operation;  // Gets the replies instead of a merge.
+  uint64_t wait_id = 0;                  // Not 0: the operation waits for Router::Resume.
 };
 
 }  // namespace rcproxy::proxy

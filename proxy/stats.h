@@ -2,7 +2,7 @@
 // metrics): plain loads and stores without a locked instruction, so a reader may be a few
 // increments behind but never sees a torn value.
 //
-// Owner: Worker. Thread: see above. Invariant: counters only grow.
+// Owner: Worker. Thread: see above. Invariant: counters only grow, until CONFIG RESETSTAT.
 #pragma once
 
 #include <atomic>
@@ -81,6 +81,17 @@ struct Stats {
 #define RCPROXY_DECLARE(name, type, help) Counter name;
   RCPROXY_STATS(RCPROXY_DECLARE)
 #undef RCPROXY_DECLARE
+
+  // Gauges tell what is now, and stay.
+  void ResetCounters() {
+#define RCPROXY_RESET_counter(name) name.Set(0);
+#define RCPROXY_RESET_gauge(name)
+#define RCPROXY_RESET(name, type, help) RCPROXY_RESET_##type(name)
+    RCPROXY_STATS(RCPROXY_RESET)
+#undef RCPROXY_RESET
+#undef RCPROXY_RESET_gauge
+#undef RCPROXY_RESET_counter
+  }
 };
 
 }  // namespace rcproxy::proxy

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "cluster/redirect.h"
+#include "proxy/errors.h"
 #include "proxy/reply_queue.h"
 #include "proxy/upstream_node.h"
 #include "resp/writer.h"
@@ -22,14 +23,19 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 
+// What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
+bool RefusesProtocol(std::string_view reply) {
+  return reply.starts_with("-NOPROTO") || reply.starts_with("-ERR unknown command");
+}
+
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& observer,
-                                       UpstreamNode& node, bool replica_reads)
+                                       UpstreamNode& node, LinkKind kind)
     : resources_(resources),
       observer_(observer),
       node_(node),
-      replica_reads_(replica_reads),
+      kind_(kind),
       output_(resources.upstream_memory),
       socket_(resources.io, *this),
       writer_(resources, socket_),
@@ -169,8 +175,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
 
 // Returns true when the request is tried elsewhere instead of being answered with the error.
 bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
-  if (request->sink != Request::Sink::kClient && request->sink != Request::Sink::kPart)
-    return false;
+  if (ClientOf(request) == nullptr) return false;
   char text[512];  // Longer ones are no redirects.
   size_t size = 0;
   for (const Segment* s = request->pieces.head(); s != nullptr; s = s->next) {
@@ -192,6 +197,11 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   Request* front = state_ == State::kReady ? pending_.Front() : nullptr;
   if (front != nullptr && front->sink == Request::Sink::kDiscard) {
     partial_.Clear(resources_.segments);  // Nobody wants it.
+    return;
+  }
+  const bool muted = front != nullptr && front->sink == Request::Sink::kMuted;
+  if (muted && scanner_.type() != '-' && scanner_.type() != '\0') {  // An error may be a redirect.
+    partial_.Clear(resources_.segments);
     return;
   }
   ChunkPool::Ref(chunk);
@@ -260,22 +270,40 @@ void UpstreamConnection::OnConnected(int result) {
   StartHandshake();
 }
 
-void UpstreamConnection::StartHandshake() {
-  state_ = State::kHandshaking;
+// Sets handshake_replies_ to the number of its commands.
+std::string UpstreamConnection::Greeting() {
   std::string greeting;
   const Config& config = resources_.config;
+  const bool log_in = !config.upstream_password.empty();
   handshake_replies_ = 0;
-  if (!config.upstream_password.empty()) {
+  if (kind_.resp3) {
+    resp::AppendArrayHeader(&greeting, log_in ? 5 : 2);
+    resp::AppendBulk(&greeting, "HELLO");
+    resp::AppendBulk(&greeting, "3");
+    ++handshake_replies_;
+  } else if (log_in) {
     resp::AppendArrayHeader(&greeting, config.upstream_username.empty() ? 2 : 3);
-    resp::AppendBulk(&greeting, "AUTH");
-    if (!config.upstream_username.empty()) resp::AppendBulk(&greeting, config.upstream_username);
-    resp::AppendBulk(&greeting, config.upstream_password);
     ++handshake_replies_;
   }
-  if (replica_reads_) {
+  if (log_in) {
+    resp::AppendBulk(&greeting, "AUTH");
+    if (!config.upstream_username.empty()) {
+      resp::AppendBulk(&greeting, config.upstream_username);
+    } else if (kind_.resp3) {
+      resp::AppendBulk(&greeting, "default");
+    }
+    resp::AppendBulk(&greeting, config.upstream_password);
+  }
+  if (kind_.replica_reads) {
     greeting += kReadOnlyCommand;
     ++handshake_replies_;
   }
+  return greeting;
+}
+
+void UpstreamConnection::StartHandshake() {
+  state_ = State::kHandshaking;
+  const std::string greeting = Greeting();
   if (handshake_replies_ == 0) return BecomeReady();
   queued_bytes_ += greeting.size();
   output_.Append(greeting);
@@ -285,14 +313,32 @@ void UpstreamConnection::StartHandshake() {
 void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
   partial_.Clear(resources_.segments);
   if (scanner_.type() == '-') {
+    if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();
     Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));
     return;
   }
   if (--handshake_replies_ == 0) BecomeReady();
 }
 
+// The node itself is well, so it is not left alone; but what its clients ask for it can not give.
+void UpstreamConnection::RefuseProtocol() {
+  LOG_EVERY_T(WARNING, 10) << "node " << node_.address().ToString() << " does not know HELLO 3";
+  resources_.resp3_known = false;
+  RequestList refused;
+  refused.TakeAll(&waiting_);
+  CloseIdle();
+  while (Request* request = refused.PopFront()) {
+    if (ClientOf(request) != nullptr) {
+      DeliverText(resources_, request, kErrorNoProto);
+    } else {
+      observer_.OnRequestLost(request, /*sent=*/false);
+    }
+  }
+}
+
 void UpstreamConnection::BecomeReady() {
   state_ = State::kReady;
+  resources_.resp3_known |= kind_.resp3;
   connect_timer_.Disarm();
   node_.OnConnectSucceeded();
   progress_ns_ = resources_.io.NowNs();

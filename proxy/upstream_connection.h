@@ -36,6 +36,16 @@ namespace rcproxy::proxy {
 class UpstreamConnection;
 class UpstreamNode;
 
+// What a connection says when it opens, which is what its requests rely on. A request never changes
+// between protocols: replies reach the client as the node has written them.
+struct LinkKind {
+  bool replica_reads = false;  // READONLY: a replica serves reads.
+  bool resp3 = false;          // HELLO 3.
+
+  static constexpr size_t kCount = 4;
+  constexpr size_t index() const { return (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u); }
+};
+
 // What a connection cannot decide itself. Rare events only: nothing here is called for an ordinary
 // reply.
 class UpstreamObserver {
@@ -59,9 +69,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
  public:
   enum class State : uint8_t { kIdle, kConnecting, kHandshaking, kReady, kClosing };
 
-  // `node` names the peer and outlives this. `replica_reads`: READONLY is sent first.
+  // `node` names the peer and outlives this.
   UpstreamConnection(Resources& resources, UpstreamObserver& observer, UpstreamNode& node,
-                     bool replica_reads);
+                     LinkKind kind);
   ~UpstreamConnection();  // Requires: idle.
 
   // Whether a request may be given to it now: false while it closes, and while a failed node is
@@ -91,7 +101,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
 
   State state() const { return state_; }
   UpstreamNode& node() { return node_; }
-  bool replica_reads() const { return replica_reads_; }
+  LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
   int64_t last_used_ns() const { return progress_ns_; }
   void CheckInvariants() const;
@@ -120,7 +130,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void FailSoon(const char* reason);
   void OnConnected(int result);
   void StartHandshake();
+  std::string Greeting();
   void OnHandshakeReply(std::string_view reply);
+  void RefuseProtocol();
   void BecomeReady();
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
   void HandleFrame(uring::Chunk* chunk, std::string_view frame);
@@ -132,7 +144,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   Resources& resources_;
   UpstreamObserver& observer_;
   UpstreamNode& node_;
-  const bool replica_reads_;
+  const LinkKind kind_;
   State state_ = State::kIdle;
   int handshake_replies_ = 0;
   int connecting_fd_ = -1;

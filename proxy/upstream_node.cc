@@ -12,15 +12,10 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       resolver_(resolver),
       address_(std::move(address)),
       random_(0x9e3779b97f4a7c15u * (address_.port + 1u)),
-      primary_link_(resources, observer, *this, /*replica_reads=*/false) {}
-
-UpstreamConnection& UpstreamNode::replica_link() {
-  if (replica_link_ == nullptr) {
-    replica_link_ = std::make_unique<UpstreamConnection>(resources_, observer_, *this,
-                                                         /*replica_reads=*/true);
-  }
-  return *replica_link_;
-}
+      links_{{{resources, observer, *this, {.replica_reads = false, .resp3 = false}},
+              {resources, observer, *this, {.replica_reads = true, .resp3 = false}},
+              {resources, observer, *this, {.replica_reads = false, .resp3 = true}},
+              {resources, observer, *this, {.replica_reads = true, .resp3 = true}}}} {}
 
 void UpstreamNode::Resolve(UpstreamConnection* connection) {
   SocketAddress literal;
@@ -54,8 +49,9 @@ void UpstreamNode::OnConnectSucceeded() {
 }
 
 bool UpstreamNode::IsQuiet() const {
-  return primary_link_.state() == UpstreamConnection::State::kIdle &&
-         (replica_link_ == nullptr || replica_link_->state() == UpstreamConnection::State::kIdle);
+  return std::ranges::all_of(links_, [](const UpstreamConnection& link) {
+    return link.state() == UpstreamConnection::State::kIdle;
+  });
 }
 
 }  // namespace rcproxy::proxy

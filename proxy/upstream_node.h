@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -23,8 +24,8 @@ class UpstreamNode {
                cluster::NodeAddress address);
 
   const cluster::NodeAddress& address() const { return address_; }
-  UpstreamConnection& primary_link() { return primary_link_; }
-  UpstreamConnection& replica_link();
+  UpstreamConnection& link(LinkKind kind) { return links_[kind.index()]; }
+  UpstreamConnection& primary_link() { return links_[0]; }
 
   // Finds the socket address; calls connection->OnResolved() before or after returning.
   void Resolve(UpstreamConnection* connection);
@@ -41,8 +42,7 @@ class UpstreamNode {
 
   template <class F>
   void ForEachLink(F&& f) {
-    f(primary_link_);
-    if (replica_link_ != nullptr) f(*replica_link_);
+    for (UpstreamConnection& link : links_) f(link);
   }
 
  private:
@@ -56,8 +56,8 @@ class UpstreamNode {
   uint64_t random_;  // For jitter.
   bool retired_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
-  UpstreamConnection primary_link_;
-  std::unique_ptr<UpstreamConnection> replica_link_;
+  // By LinkKind::index(). Each is opened when it is needed first.
+  std::array<UpstreamConnection, LinkKind::kCount> links_;
 };
 
 }  // namespace rcproxy::proxy

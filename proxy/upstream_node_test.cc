@@ -56,12 +56,12 @@ TEST_F(UpstreamNodeTest, ManyFailuresDoNotOverflow) {
 }
 
 TEST_F(UpstreamNodeTest, TheReplicaLinkIsAConnectionOfItsOwn) {
-  EXPECT_FALSE(link().replica_reads());
-  EXPECT_TRUE(replica().replica_reads());
-  EXPECT_EQ(&replica(), &upstream.replica_link());
+  EXPECT_FALSE(link().kind().replica_reads);
+  EXPECT_TRUE(replica().kind().replica_reads);
+  EXPECT_NE(&replica(), &link());
   int links = 0;
   upstream.ForEachLink([&links](UpstreamConnection&) { ++links; });
-  EXPECT_EQ(links, 2);
+  EXPECT_EQ(links, 4);
 }
 
 TEST_F(UpstreamNodeTest, IsQuietOnlyWhenNoLinkIsOpenOrOpening) {

@@ -3,6 +3,12 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "cluster/command_table.h"
+#include "proxy/client_filter.h"
+#include "proxy/client_info.h"
 
 namespace rcproxy::proxy {
 
@@ -21,13 +27,16 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       mailbox_(io),
       table_(resources_, router_, *this),
       router_(resources_, table_, *this),
-      local_(facts),
+      local_(facts, static_cast<LocalHost&>(*this)),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
       tick_(
-          resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this) {}
+          resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
+      pause_timer_(
+          resources_.timers, [](void* self) { static_cast<Worker*>(self)->UnpauseClients(); },
+          this) {}
 
 Worker::~Worker() { CHECK(clients_.IsEmpty()); }
 
@@ -88,6 +97,7 @@ void Worker::AdoptClient(int fd, int64_t id) {
   stats_.clients_accepted.Add();
   stats_.clients_connected.Add();
   client->Start(fd, id);
+  if (pause_ != Pause::kNone) client->SetPause(pause_);
 }
 
 void Worker::OnClientGone(ClientConnection* client) {
@@ -110,6 +120,62 @@ void Worker::ForEachClient(F&& f) {
     f(*client);
     client = next;
   }
+}
+
+// ---- for all workers' clients
+
+void WorkerHost::AskWorkers(Worker& asker, WorkerQuestion question, WorkerAnswers done) {
+  asker.mailbox().Post([&asker, question = std::move(question), done = std::move(done)] {
+    done({question(asker)});
+  });
+}
+
+void Worker::AskWorkers(WorkerQuestion question, uint64_t wait_id) {
+  host_.AskWorkers(*this, std::move(question),
+                   [this, wait_id](const std::vector<std::string>& answers) {
+                     const std::vector<std::string_view> views(answers.begin(), answers.end());
+                     router_.Resume(wait_id, views);
+                   });
+}
+
+std::string Worker::ListClients(const ClientFilter& filter) {
+  std::string lines;
+  ForEachClient([&](const ClientConnection& client) {
+    const Session& session = client.session();
+    if (!filter.Matches(session)) return;
+    const std::string_view command =
+        session.last_command != nullptr ? session.last_command->name : "NULL";
+    lines += ClientInfoLine(session, command,
+                            {.now_ns = resources_.io.NowNs(),
+                             .input_bytes = client.InputBytes(),
+                             .output_bytes = client.replies().BytesHeld()});
+  });
+  return lines;
+}
+
+int Worker::KillClients(const ClientFilter& filter, int64_t asker) {
+  int killed = 0;
+  ForEachClient([&](ClientConnection& client) {
+    if (client.IsClosing() || !filter.Matches(client.session())) return;
+    ++killed;
+    client.session().id == asker ? client.Drain() : client.Close();
+  });
+  return killed;
+}
+
+void Worker::PauseClients(Pause pause, int64_t until_ns) {
+  pause_ = std::max(pause_, pause);
+  paused_until_ns_ = std::max(paused_until_ns_, until_ns);
+  pause_timer_.Disarm();
+  pause_timer_.Arm(paused_until_ns_);
+  ForEachClient([this](ClientConnection& client) { client.SetPause(pause_); });
+}
+
+void Worker::UnpauseClients() {
+  pause_timer_.Disarm();
+  pause_ = Pause::kNone;
+  paused_until_ns_ = 0;
+  ForEachClient([](ClientConnection& client) { client.SetPause(Pause::kNone); });
 }
 
 // ---- the cluster
@@ -195,6 +261,7 @@ void Worker::CloseLargestClient() {
 void Worker::BeginDrain(int64_t deadline_ns) {
   if (state_ != State::kRunning) return;
   state_ = State::kDraining;
+  UnpauseClients();
   drain_deadline_ns_ = deadline_ns;
   ForEachClient([](ClientConnection& client) { client.Drain(); });
 }
@@ -220,6 +287,7 @@ void Worker::AdvanceDrain() {
   router_.RunDelayed(/*all=*/true);  // Their clients have gone: frees them.
   mailbox_.Close();
   tick_.Disarm();
+  pause_timer_.Disarm();
   state_ = State::kStopped;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "proxy/client_connection.h"
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
+#include "proxy/local_host.h"
 #include "proxy/resolver.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
@@ -30,6 +32,8 @@
 #include "uring/mailbox.h"
 
 namespace rcproxy::proxy {
+
+class Worker;
 
 // What a worker needs from whoever runs it. Called on the worker's thread.
 class WorkerHost {
@@ -44,9 +48,17 @@ class WorkerHost {
   // Looks a host name up and calls `done` on the calling worker's thread.
   virtual void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,
                        Resolved done) = 0;
+  // Puts `question` to every worker on its thread, and calls `done` with all answers on `asker`'s.
+  // By default `asker` is the only one.
+  using WorkerAnswers = std::function<void(const std::vector<std::string>& answers)>;
+  virtual void AskWorkers(Worker& asker, WorkerQuestion question, WorkerAnswers done);
 };
 
-class Worker final : private ClientOwner, private TopologySource, private NameResolver {
+class Worker final : public WorkerClients,
+                     private LocalHost,
+                     private ClientOwner,
+                     private TopologySource,
+                     private NameResolver {
  public:
   // `index` 0 reads the cluster map for all.
   Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts, Stats& stats,
@@ -65,6 +77,13 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
   void BeginDrain(int64_t deadline_ns);
   bool stopped() const { return state_ == State::kStopped; }
 
+  // WorkerClients
+  std::string ListClients(const ClientFilter& filter) override;
+  int KillClients(const ClientFilter& filter, int64_t asker) override;
+  void PauseClients(Pause pause, int64_t until_ns) override;
+  void UnpauseClients() override;
+  void ResetCounters() override { stats_.ResetCounters(); }
+
   uring::Mailbox& mailbox() { return mailbox_; }
   uring::Io& io() { return resources_.io; }
   Resources& resources() { return resources_; }
@@ -75,6 +94,10 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
  private:
   enum class State : uint8_t { kRunning, kDraining, kClosing, kStopped };
 
+  // LocalHost
+  void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
+  bool Resp3Known() const override { return resources_.resp3_known; }
+  int64_t NowNs() const override { return resources_.io.NowNs(); }
   // ClientOwner
   void OnClientGone(ClientConnection* client) override;
   bool UnderMemoryPressure() const override { return memory_pressure_; }
@@ -114,7 +137,10 @@ class Worker final : private ClientOwner, private TopologySource, private NameRe
   State state_ = State::kRunning;
   bool memory_pressure_ = false;
   int64_t drain_deadline_ns_ = 0;
+  Pause pause_ = Pause::kNone;
+  int64_t paused_until_ns_ = 0;
   uring::Timer tick_;
+  uring::Timer pause_timer_;
 };
 
 }  // namespace rcproxy::proxy

@@ -1,0 +1,49 @@
+// What the commands that rcproxy answers itself need of their worker, and, for those about all
+// clients, of all workers.
+//
+// Owner: Worker is both. Thread: LocalHost the worker's that runs the command; WorkerClients its
+// own worker's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "proxy/session.h"
+
+namespace rcproxy::proxy {
+
+struct ClientFilter;
+
+// One worker's clients, to those who ask all workers.
+class WorkerClients {
+ public:
+  // The lines of CLIENT LIST.
+  virtual std::string ListClients(const ClientFilter& filter) = 0;
+  // Closes clients; `asker` after it has got its reply. Returns how many.
+  virtual int KillClients(const ClientFilter& filter, int64_t asker) = 0;
+  // Holds up all clients until `until_ns`; a pause never makes an earlier one shorter or weaker.
+  virtual void PauseClients(Pause pause, int64_t until_ns) = 0;
+  virtual void UnpauseClients() = 0;
+  virtual void ResetCounters() = 0;
+
+ protected:
+  ~WorkerClients() = default;
+};
+
+using WorkerQuestion = std::function<std::string(WorkerClients& worker)>;
+
+class LocalHost {
+ public:
+  // Puts `question` to every worker, on its thread; then the operation that waits for `wait_id`
+  // gets their answers. Of a worker that is stopping the answer is empty.
+  virtual void AskWorkers(WorkerQuestion question, uint64_t wait_id) = 0;
+  // A node has been seen to know HELLO 3, and none since that does not.
+  virtual bool Resp3Known() const = 0;
+  virtual int64_t NowNs() const = 0;
+
+ protected:
+  ~LocalHost() = default;
+};
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,80 @@
+// The part of Router that runs operations: commands that take several questions.
+#include <glog/logging.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "proxy/reply_merger.h"
+#include "proxy/router.h"
+#include "proxy/split_state.h"
+
+namespace rcproxy::proxy {
+
+using cluster::CommandSpec;
+
+Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
+                              std::unique_ptr<Operation> operation) {
+  // An operation asks in an order of its own: what the client asked before has to be through.
+  if (client->MustHold(spec) || !client->empty()) return Verdict::kWait;
+  resources_.stats.operations.Add();
+  SplitState* split = MakeParent(client, NewRequest(spec, Request::kNoSlot));
+  split->operation = std::move(operation);
+  client->AddBarrier();
+  Advance(split, {});
+  return Verdict::kTaken;
+}
+
+void Router::OnAnswered(SplitState* split) {
+  std::vector<std::string_view> answers;
+  for (const Request* part : split->parts) answers.push_back(part->bytes.view());
+  Advance(split, answers);
+}
+
+void Router::Resume(uint64_t wait_id, std::span<const std::string_view> answers) {
+  const auto waiting = resources_.waiting_operations.find(wait_id);
+  if (waiting == resources_.waiting_operations.end()) return;  // Its client has left.
+  SplitState* split = waiting->second;
+  resources_.waiting_operations.erase(waiting);
+  split->wait_id = 0;
+  Advance(split, answers);
+}
+
+void Router::Advance(SplitState* split, std::span<const std::string_view> answers) {
+  const uint64_t wait_id = ++last_wait_id_;
+  Round round(wait_id);
+  split->operation->Next(answers, &round);
+  Request* parent = split->parent;
+  ReplyQueue* client = parent->replies;
+  for (Request* part : split->parts) {
+    client->ForgetPart(part);
+    resources_.FreeRequest(part);
+  }
+  split->parts.clear();
+  split->targets.clear();
+  if (round.finished()) {
+    FreeSplit(resources_, split);
+    parent->is_split = false;
+    client->SubBarrier();
+    return DeliverText(resources_, parent, round.reply());
+  }
+  if (round.waits()) {
+    split->wait_id = wait_id;
+    resources_.waiting_operations.emplace(wait_id, split);
+    return;
+  }
+  const std::span<const Question> questions = round.questions();
+  CHECK(!questions.empty()) << parent->spec->name;
+  split->pending = questions.size();
+  client->AddParts(questions.size());
+  for (const Question& question : questions) split->targets.push_back(question.node);
+  for (const Question& question : questions) {
+    Request* part = NewPart(split, question.slot);
+    part->read_only = question.repeatable;
+    part->resp3 |= question.resp3;
+    const std::string& bytes = question.command;
+    std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
+  }
+}
+
+}  // namespace rcproxy::proxy
