@@ -64,7 +64,9 @@ enum CommandFlag : uint16_t {
       1 << 11,  // Running it twice leaves the same data as once and gives the same reply, so it may
                 // be sent again when the outcome is unknown: the read-only commands. SET or DEL are
                 // left out, since options or the reply may differ the second time.
-  kFlagNotYet = 1 << 12,  // Has a route, but rcproxy does not serve it yet: NotAvailableError.
+  kFlagNotYet = 1 << 12,      // Has a route, but rcproxy does not serve it yet: NotAvailableError.
+  kFlagOperation = 1 << 13,   // Takes several questions to nodes, and code of its own.
+  kFlagScriptBody = 1 << 14,  // Carries a script that a later EVALSHA may name.
 };
 
 // Keys that no spec describes are found by a parser for the command; KeySpec::index names it.

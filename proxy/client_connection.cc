@@ -27,6 +27,9 @@ namespace {
 constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
 constexpr size_t kPartialBytesEarned = 1 << 20;
+// What an ordinary command has none of.
+constexpr uint16_t kLookTwice =
+    cluster::kFlagNotYet | cluster::kFlagBlocking | cluster::kFlagOperation;
 
 bool Is(std::string_view word, std::string_view expected) {
   return word.size() == expected.size() &&
@@ -54,10 +57,11 @@ bool AsksToBlock(const CommandSpec& spec, const CommandView& command) {
 }  // namespace
 
 ClientConnection::ClientConnection(Resources& resources, Router& router, LocalCommands& local,
-                                   ClientOwner& owner)
+                                   const Operations& operations, ClientOwner& owner)
     : resources_(resources),
       router_(router),
       local_(local),
+      operations_(operations),
       owner_(owner),
       replies_(resources, this),
       socket_(resources.io, *this),
@@ -256,13 +260,15 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kAnyPrimary:
     case Route::kAllPrimaries:
     case Route::kAllNodes:
-      if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
-      if (router_.Route(&replies_, spec, command, chunk) == Router::Verdict::kWait) return Block();
-      resources_.stats.commands.Add();
-      session_.last_command = &spec;
-      if (resources_.config.log_every_n > 0) LogSample(spec, command);
-      return Progress::kContinue;
+      if ((spec.flags & kLookTwice) != 0) [[unlikely]] {
+        if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
+        if (spec.Has(cluster::kFlagOperation))
+          return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
+      }
+      return RunRouted(spec, command, chunk);
     case Route::kLocal:
+      if (spec.Has(cluster::kFlagOperation))
+        return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
       return RunLocal(spec, command);
     case Route::kContainer:
     case Route::kTransaction:
@@ -274,6 +280,47 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       break;
   }
   return RefuseCommand(cluster::NotAvailableError(spec));
+}
+
+ClientConnection::Progress ClientConnection::RunRouted(const CommandSpec& spec,
+                                                       const CommandView& command, Chunk* chunk) {
+  switch (router_.Route(&replies_, spec, command, chunk)) {
+    case Router::Verdict::kTaken:
+      return OnIssued(spec, command);
+    case Router::Verdict::kWait:
+      return Block();
+    case Router::Verdict::kCrossSlot:
+      return RunAcrossSlots(spec, command);
+  }
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::OnIssued(const CommandSpec& spec,
+                                                      const CommandView& command) {
+  resources_.stats.commands.Add();
+  session_.last_command = &spec;
+  if (resources_.config.log_every_n > 0) LogSample(spec, command);
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::RunOperation(const CommandSpec& spec,
+                                                          std::unique_ptr<Operation> operation) {
+  if (router_.Start(&replies_, spec, std::move(operation)) == Router::Verdict::kWait)
+    return Block();
+  resources_.stats.commands.Add();
+  session_.last_command = &spec;
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& spec,
+                                                            const CommandView& command) {
+  if (std::unique_ptr<Operation> operation =
+          operations_.MakeCrossSlot(spec, command, session_.protocol))
+    return RunOperation(spec, std::move(operation));
+  resources_.stats.errors_crossslot.Add();
+  resources_.stats.commands_refused.Add();
+  replies_.Reply(kErrorCrossSlot);
+  return OnIssued(spec, command);
 }
 
 void ClientConnection::LogSample(const CommandSpec& spec, const CommandView& command) {

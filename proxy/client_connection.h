@@ -16,9 +16,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "proxy/local_commands.h"
+#include "proxy/operations/operations.h"
 #include "proxy/output_queue.h"
 #include "proxy/reply_queue.h"
 #include "proxy/resources.h"
@@ -49,7 +51,8 @@ class ClientConnection final : public uring::SocketListener,
                                private SessionObserver,
                                public ListLink<struct InClientList> {
  public:
-  ClientConnection(Resources& resources, Router& router, LocalCommands& local, ClientOwner& owner);
+  ClientConnection(Resources& resources, Router& router, LocalCommands& local,
+                   const Operations& operations, ClientOwner& owner);
   ~ClientConnection();
 
   // Takes over an accepted descriptor.
@@ -96,6 +99,11 @@ class ClientConnection final : public uring::SocketListener,
   Progress ExecuteSpec(const cluster::CommandSpec& spec, const resp::CommandView& command,
                        uring::Chunk* chunk);
   void LogSample(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress RunRouted(const cluster::CommandSpec& spec, const resp::CommandView& command,
+                     uring::Chunk* chunk);
+  Progress RunOperation(const cluster::CommandSpec& spec, std::unique_ptr<Operation> operation);
+  Progress RunAcrossSlots(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress OnIssued(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunLocal(const cluster::CommandSpec& spec, const resp::CommandView& command);
   // SessionObserver
   void OnSessionChanged() override;
@@ -113,6 +121,7 @@ class ClientConnection final : public uring::SocketListener,
   Resources& resources_;
   Router& router_;
   LocalCommands& local_;
+  const Operations& operations_;
   ClientOwner& owner_;
   State state_ = State::kOpen;
   bool blocked_ = false;      // The next command has to wait.

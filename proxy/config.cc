@@ -95,6 +95,14 @@ absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
       "--read_prefer: \"", std::string(text), "\" is not primary, replica or replica_same_zone"));
 }
 
+absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text) {
+  if (text == "strict") return CrossSlot::kStrict;
+  if (text == "split") return CrossSlot::kSplit;
+  if (text == "compute") return CrossSlot::kCompute;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--cross_slot: \"", std::string(text), "\" is not strict, split or compute"));
+}
+
 absl::Status Config::ValidateLongestTimes() const {
   const struct {
     int64_t value;

@@ -14,6 +14,12 @@
 namespace rcproxy::proxy {
 
 enum class ReadPreference : uint8_t { kPrimary, kReplica, kReplicaSameZone };
+// What becomes of a command whose keys lie in several slots.
+enum class CrossSlot : uint8_t {
+  kStrict,   // CROSSSLOT, as from a cluster.
+  kSplit,    // Split where the parts' replies add up to the server's: MGET, DEL.
+  kCompute,  // Also computed from what the nodes have: SINTER, ZUNION.
+};
 
 struct ListenAddress {
   std::string host;  // Empty for a Unix socket.
@@ -57,6 +63,8 @@ struct Config {
   int64_t backend_idle_timeout_s = 300;
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
+  CrossSlot cross_slot = CrossSlot::kSplit;
+  uint64_t compute_bytes_max = 64 << 20;
 
   std::string requirepass;
   std::string upstream_username;
@@ -80,5 +88,6 @@ absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
 absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list);
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
+absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
 
 }  // namespace rcproxy::proxy

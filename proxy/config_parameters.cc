@@ -99,6 +99,18 @@ std::string ReadPreferenceName(const ServerFacts& facts) {
   return "";
 }
 
+std::string CrossSlotName(const ServerFacts& facts) {
+  switch (facts.config->cross_slot) {
+    case CrossSlot::kStrict:
+      return "strict";
+    case CrossSlot::kSplit:
+      return "split";
+    case CrossSlot::kCompute:
+      return "compute";
+  }
+  return "";
+}
+
 std::string StartupNodes(const ServerFacts& facts) {
   std::string nodes;
   for (const cluster::NodeAddress& address : facts.config->startup_nodes) {
@@ -142,7 +154,9 @@ constexpr Parameter kParameters[] = {
     {"client_output_hard_bytes", Field<&Config::client_output_hard_bytes>},
     {"client_output_soft_bytes", Field<&Config::client_output_soft_bytes>},
     {"client_pipeline_max", Field<&Config::client_pipeline_max>},
+    {"compute_bytes_max", Field<&Config::compute_bytes_max>},
     {"connect_timeout", Milliseconds<&Config::connect_timeout_ms>},
+    {"cross_slot", CrossSlotName},
     {"debug_addr", Field<&Config::debug_addr>},
     {"drain_timeout_s", Field<&Config::drain_timeout_s>},
     {"log_every_n", Field<&Config::log_every_n>},

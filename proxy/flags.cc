@@ -47,6 +47,12 @@ DEFINE_string(read_prefer, "primary",
               "Who serves reads: primary (0), replica (1), or replica_same_zone (2), which prefers "
               "replicas whose address begins with --zone_prefix");
 DEFINE_string(zone_prefix, "", "Beginning of the addresses of the nodes in this zone");
+DEFINE_string(
+    cross_slot, "split",
+    "Commands whose keys lie in several slots: strict answers CROSSSLOT, split splits those whose "
+    "parts add up (MGET, DEL), compute also computes SINTER, ZUNION, PFCOUNT and their like");
+DEFINE_uint64(compute_bytes_max, 64 << 20,
+              "Most bytes that one computed command may fetch from the nodes, see --cross_slot");
 DEFINE_uint32(backend_idle_connections, 1,
               "Connections kept open per node and worker while unused; 0 closes them after "
               "--backend_idle_timeout_s");
@@ -105,6 +111,9 @@ absl::Status ReadAddresses(Config* config) {
   auto preference = ParseReadPreference(FLAGS_read_prefer);
   if (!preference.ok()) return preference.status();
   config->read_prefer = *preference;
+  auto cross_slot = ParseCrossSlot(FLAGS_cross_slot);
+  if (!cross_slot.ok()) return cross_slot.status();
+  config->cross_slot = *cross_slot;
   return absl::OkStatus();
 }
 
@@ -145,6 +154,7 @@ void ReadLimits(Config* config) {
   config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
+  config->compute_bytes_max = FLAGS_compute_bytes_max;
   config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
 }

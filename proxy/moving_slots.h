@@ -6,8 +6,10 @@
 
 #include <bitset>
 #include <cstdint>
+#include <map>
 
 #include "cluster/hash_slot.h"
+#include "cluster/topology.h"
 #include "uring/timer_queue.h"
 
 namespace rcproxy::proxy {
@@ -26,6 +28,17 @@ class MovingSlots {
     any_ = true;
     if (!timer_.armed()) timer_.Arm(now_ns + kPeriodNs);
   }
+  // ASK named `target`: the slot is on its way there.
+  void NoteTarget(uint16_t slot, const cluster::NodeAddress& target, int64_t now_ns) {
+    targets_[slot] = target;
+    Note(slot, now_ns);
+  }
+  // Where ASK said last that the slot is going; nullptr when nothing is known. For cold paths.
+  const cluster::NodeAddress* Target(uint16_t slot) const {
+    if (!any_) return nullptr;
+    const auto found = targets_.find(slot);
+    return found == targets_.end() || !Has(slot) ? nullptr : &found->second;
+  }
   bool Has(uint16_t slot) const { return any_ && (now_[slot] || before_[slot]); }
 
  private:
@@ -33,12 +46,14 @@ class MovingSlots {
     before_ = now_;
     now_.reset();
     any_ = before_.any();
+    std::erase_if(targets_, [this](const auto& entry) { return !before_[entry.first]; });
     if (any_) timer_.Arm(timer_.deadline_ns() + kPeriodNs);
   }
 
   bool any_ = false;
   std::bitset<cluster::kSlotCount> now_;
   std::bitset<cluster::kSlotCount> before_;
+  std::map<uint16_t, cluster::NodeAddress> targets_;
   uring::Timer timer_;
 };
 

@@ -27,6 +27,24 @@ TEST(MovingSlotsTest, ASlotCountsAsMovingForAtLeastOnePeriodAfterTheLastSign) {
   EXPECT_TRUE(slots.Has(8));
 }
 
+TEST(MovingSlotsTest, TheTargetIsKnownAsLongAsTheSlotMoves) {
+  uring::TimerQueue timers;
+  MovingSlots slots(timers);
+  slots.Note(7, 100);
+  EXPECT_EQ(slots.Target(7), nullptr);
+  slots.NoteTarget(7, {"10.0.0.2", 7000}, 100);
+  slots.NoteTarget(8, {"10.0.0.3", 7000}, 100);
+  ASSERT_NE(slots.Target(7), nullptr);
+  EXPECT_EQ(slots.Target(7)->host, "10.0.0.2");
+  timers.RunExpired(100 + kPeriod);
+  slots.Note(8, 100 + kPeriod);
+  timers.RunExpired(100 + 2 * kPeriod);
+  EXPECT_EQ(slots.Target(7), nullptr);
+  EXPECT_NE(slots.Target(8), nullptr);
+  timers.RunExpired(100 + 4 * kPeriod);
+  EXPECT_EQ(slots.Target(8), nullptr);
+}
+
 TEST(MovingSlotsTest, NoTimerRunsWhenNothingMoves) {
   uring::TimerQueue timers;
   MovingSlots slots(timers);

@@ -94,7 +94,7 @@ Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
 Router::Verdict Router::RouteKeyed(ReplyQueue* client, const CommandSpec& spec,
                                    const CommandView& command, Chunk* chunk, const KeyRuns& keys) {
   const int slot = CommonSlot(command, keys);
-  if (slot < 0) return Refuse(client, kErrorCrossSlot, &resources_.stats.errors_crossslot);
+  if (slot < 0) return Verdict::kCrossSlot;
   return Issue(client, spec, command, chunk, slot);
 }
 
@@ -108,6 +108,7 @@ Router::Verdict Router::RouteSplit(ReplyQueue* client, const CommandSpec& spec,
   }
   const uint32_t parts = GroupKeys(command, run);
   if (parts == 1) return Issue(client, spec, command, chunk, plan_[0].slot);
+  if (resources_.config.cross_slot == CrossSlot::kStrict) return Verdict::kCrossSlot;
   for (const PartPlan& part : plan_) {
     if (MustWait(*client, part.slot)) return Verdict::kWait;
   }
@@ -406,7 +407,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   address.port = redirect.port;
   UpstreamNode* node = table_.NodeAt(address);
   if (!moved) {
-    moving_slots_.Note(redirect.slot, resources_.io.NowNs());
+    moving_slots_.NoteTarget(redirect.slot, address, resources_.io.NowNs());
     return FollowAsk(request, node);
   }
   table_.NoteMoved(redirect.slot, node);

@@ -51,6 +51,9 @@ class Router final : public UpstreamObserver, private OperationRunner {
   enum class Verdict : uint8_t {
     kTaken,  // The command has been issued or answered.
     kWait,   // Not now: offer the same command again when the client's replies have moved on.
+    // Its keys lie in several slots, and no slot's owner can answer: an operation may, or
+    // CROSSSLOT is the answer.
+    kCrossSlot,
   };
 
   Router(Resources& resources, RoutingTable& table, TopologySource& topology);
@@ -73,6 +76,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void RunDelayed(bool all);
   // The map has changed: what waits for a node goes where its slot is now.
   void OnTopologyChanged();
+
+  const MovingSlots& moving_slots() const { return moving_slots_; }
 
   // UpstreamObserver
   bool OnErrorReply(Request* request, const cluster::Redirect& redirect,

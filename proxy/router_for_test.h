@@ -14,6 +14,7 @@
 #include "cluster/command_for_test.h"
 #include "cluster/command_table.h"
 #include "cluster/topology.h"
+#include "proxy/errors.h"
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
 #include "proxy/sim_for_test.h"
@@ -74,6 +75,10 @@ class RouterForTest {
     const Router::Verdict verdict =
         router.Route(&to->replies, *spec, owner.view().At(chunk->data), chunk);
     uring::ChunkPool::Unref(chunk);
+    if (verdict == Router::Verdict::kCrossSlot) {
+      to->replies.Reply(kErrorCrossSlot);
+      return Router::Verdict::kTaken;
+    }
     return verdict;
   }
   bool Send(ClientForTest* to, std::string_view line) {

@@ -63,14 +63,20 @@ TEST_F(RouterTest, KeysOfOneSlotMayBeMany) {
   EXPECT_EQ(a.Take(), Wire("SINTER {b}1 {b}2 b"));
 }
 
-TEST_F(RouterTest, KeysOfSeveralSlotsAreRefused) {
+TEST_F(RouterTest, KeysOfSeveralSlotsHaveNoOwner) {
   EXPECT_TRUE(Send("SINTER a b"));
   EXPECT_TRUE(Send("RENAME a b"));
   EXPECT_TRUE(Send("MSETNX a 1 b 2"));
   const std::string error(kErrorCrossSlot);
   EXPECT_EQ(client.Take(), error + error + error);
-  EXPECT_EQ(stats().errors_crossslot.value(), 3u);
-  EXPECT_EQ(stats().commands_refused.value(), 3u);
+}
+
+TEST_F(RouterTest, NothingIsSplitWhereThatIsNotWanted) {
+  sim.config.cross_slot = CrossSlot::kStrict;
+  EXPECT_TRUE(Send("MGET a b"));
+  EXPECT_EQ(client.Take(), kErrorCrossSlot);
+  SendNow("MGET {b}1 {b}2");
+  EXPECT_EQ(a.Take(), Wire("MGET {b}1 {b}2"));
 }
 
 TEST_F(RouterTest, AScriptWithoutKeysRunsSomewhere) {

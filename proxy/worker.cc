@@ -28,6 +28,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       table_(resources_, router_, *this),
       router_(resources_, table_, *this),
       local_(facts, static_cast<LocalHost&>(*this)),
+      operations_(config, table_, router_, *this),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
@@ -91,7 +92,7 @@ void Worker::AdoptClient(int fd, int64_t id) {
     return;
   }
   ClientConnection* client =
-      client_pool_.New(resources_, router_, local_, static_cast<ClientOwner&>(*this));
+      client_pool_.New(resources_, router_, local_, operations_, static_cast<ClientOwner&>(*this));
   clients_.PushBack(client);
   ++client_count_;
   stats_.clients_accepted.Add();

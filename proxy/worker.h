@@ -22,6 +22,7 @@
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
+#include "proxy/operations/operations.h"
 #include "proxy/resolver.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
@@ -128,6 +129,7 @@ class Worker final : public WorkerClients,
   RoutingTable table_;
   Router router_;
   LocalCommands local_;
+  const Operations operations_;
   TopologyRefresher refresher_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;

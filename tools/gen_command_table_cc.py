@@ -5,6 +5,7 @@ import json
 FLAG_ORDER = [
     "Read", "Write", "Blocking", "Admin", "PubSub", "NoMulti", "NoAuth", "ReplicaOk",
     "MayReplicate", "Module", "Dangerous", "Idempotent", "NotYet",
+    "Operation", "ScriptBody",
 ]
 MOVABLE = {"sort": "kSort", "migrate": "kMigrate", "json_debug": "kJsonDebug"}
 HEADER = """\

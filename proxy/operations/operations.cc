@@ -1,0 +1,73 @@
+#include "proxy/operations/operations.h"
+
+#include <glog/logging.h>
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "cluster/command_errors.h"
+#include "proxy/operations/fan_out.h"
+#include "proxy/operations/operation_text.h"
+#include "proxy/operations/scan.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using cluster::CommandSpec;
+using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: none.
+
+constexpr OperationRow kScanRow[] = {{"scan", MakeScan}};
+
+// `name` is one of our own rows, so the table has it.
+const CommandSpec& SpecNamed(std::string_view name) {
+  const size_t bar = name.find('|');
+  const CommandSpec* spec = cluster::FindCommand(name.substr(0, bar));
+  CHECK(spec != nullptr) << name;
+  if (bar != std::string_view::npos) spec = cluster::FindSubcommand(*spec, name.substr(bar + 1));
+  CHECK(spec != nullptr) << name;
+  return *spec;
+}
+
+void Add(std::span<const OperationRow> rows, Factories* factories) {
+  for (const OperationRow& row : rows) (*factories)[SpecNamed(row.name).id] = row.make;
+}
+
+const Factories& Always() {
+  static const Factories* const factories = [] {
+    auto* made = new Factories(cluster::CommandIdCount(), nullptr);
+    Add(kScanRow, made);
+    Add(FanOutOperations(), made);
+    return made;
+  }();
+  return *factories;
+}
+
+const Factories& ForSeveralSlots() {
+  static const Factories* const factories = [] {
+    auto* made = new Factories(cluster::CommandIdCount(), nullptr);
+    return made;
+  }();
+  return *factories;
+}
+
+}  // namespace
+
+std::unique_ptr<Operation> Operations::Make(const CommandSpec& spec,
+                                            const resp::CommandView& command,
+                                            resp::Protocol protocol) const {
+  const OperationFactory make = Always()[spec.id];
+  DCHECK(make != nullptr) << spec.name;
+  if (make == nullptr) return AnswerError(cluster::NotAvailableError(spec));
+  return make({facts_, spec, command, protocol});
+}
+
+std::unique_ptr<Operation> Operations::MakeCrossSlot(const CommandSpec& spec,
+                                                     const resp::CommandView& command,
+                                                     resp::Protocol protocol) const {
+  if (facts_.config.cross_slot != CrossSlot::kCompute) return nullptr;
+  const OperationFactory make = ForSeveralSlots()[spec.id];
+  return make == nullptr ? nullptr : make({facts_, spec, command, protocol});
+}
+
+}  // namespace rcproxy::proxy
