@@ -8,7 +8,6 @@ namespace rcproxy::proxy {
 UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, NameResolver& resolver,
                            cluster::NodeAddress address)
     : resources_(resources),
-      observer_(observer),
       resolver_(resolver),
       address_(std::move(address)),
       random_(0x9e3779b97f4a7c15u * (address_.port + 1u)),

@@ -47,7 +47,6 @@ class UpstreamNode {
 
  private:
   Resources& resources_;
-  UpstreamObserver& observer_;
   NameResolver& resolver_;
   const cluster::NodeAddress address_;
   SocketAddress socket_address_;
