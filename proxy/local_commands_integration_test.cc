@@ -138,6 +138,17 @@ TEST_F(LocalCommandsIntegrationTest, WhatAClientSaysFirst) {
            "CLIENT GETNAME",
            "HELLO 2 SETNAME a SETNAME b",
            "CLIENT GETNAME",
+           "HELLO 3",
+           "HELLO",
+           "CLIENT GETNAME",
+           "RESET",
+           "CLIENT GETNAME",
+           "HELLO 3 SETNAME name AUTH a b",
+           "CLIENT GETNAME",
+           "HELLO 3 SETNAME name",
+           "CLIENT GETNAME",
+           "CLIENT TRACKINGINFO",
+           "HELLO 2 SETNAME b",
            "HELLO 2 AUTH a b SETNAME c",
            "CLIENT GETNAME",
            "HELLO 2 SETNAME early AUTH a b",
@@ -232,6 +243,31 @@ TEST_F(LocalCommandsIntegrationTest, Clients) {
            "CLIENT NO-EVICT",
            "CLIENT REPLY on",
            "CLIENT REPLY x",
+           "CLIENT UNBLOCK 1",
+           "CLIENT UNBLOCK 1 TIMEOUT",
+           "CLIENT UNBLOCK 1 x",
+           "CLIENT UNBLOCK x",
+           "CLIENT UNBLOCK 1 TIMEOUT x",
+           "CLIENT LIST x",
+           "CLIENT LIST TYPE x",
+           "CLIENT LIST TYPE master",
+           "CLIENT LIST ID x",
+           "CLIENT LIST ID",
+           "CLIENT KILL",
+           "CLIENT KILL ID",
+           "CLIENT KILL ID 0",
+           "CLIENT KILL ID x",
+           "CLIENT KILL TYPE x",
+           "CLIENT KILL USER x",
+           "CLIENT KILL SKIPME x",
+           "CLIENT KILL a b",
+           "CLIENT KILL ID 1 ADDR",
+           "CLIENT PAUSE",
+           "CLIENT PAUSE x",
+           "CLIENT PAUSE -1",
+           "CLIENT PAUSE 1 x",
+           "CLIENT PAUSE 1 ALL x",
+           "CLIENT UNPAUSE x",
        }) {
     ExpectSame(line);
   }
@@ -394,6 +430,31 @@ TEST_F(LocalCommandsIntegrationTest, RepliesWithContentsOfTheirOwnHaveTheSameSha
   for (const char* line : {"TIME", "CLIENT ID", "CLIENT INFO", "COMMAND COUNT", "CONFIG GET port",
                            "CONFIG GET loglevel", "INFO", "ACL GENPASS", "ACL GENPASS 5"}) {
     EXPECT_EQ(Shape(Parse(local_->Ask(line))), Shape(Parse(Theirs(line)))) << line;
+  }
+}
+
+TEST_F(LocalCommandsIntegrationTest, InResp3TheShapesAreTheServersToo) {
+  Connect(*open_);
+  TakeTheirId();
+  ExpectSame("HELLO 3");
+  for (const char* line : {"CLIENT TRACKINGINFO", "CLIENT GETNAME", "CONFIG GET save",
+                           "CONFIG GET nosuch", "COMMAND INFO nosuch", "COMMAND DOCS nosuch",
+                           "COMMAND GETKEYSANDFLAGS GET a", "INFO modules", "INFO nosuch",
+                           "SLOWLOG GET", "COMMAND LIST FILTERBY MODULE x", "ACL WHOAMI"}) {
+    ExpectSame(line);
+  }
+  for (const char* line :
+       {"TIME", "ROLE", "CLIENT INFO", "INFO", "CONFIG GET port", "ACL GENPASS"}) {
+    EXPECT_EQ(Shape(Parse(local_->Ask(line))), Shape(Parse(Theirs(line)))) << line;
+  }
+  // The types of the ten parts of a description, without their contents.
+  for (const char* line : {"COMMAND INFO get", "COMMAND INFO config", "COMMAND INFO ping"}) {
+    const Value ours = Parse(local_->Ask(line)).elements[0];
+    const Value theirs = Parse(Theirs(line)).elements[0];
+    ASSERT_EQ(ours.elements.size(), theirs.elements.size()) << line;
+    for (size_t i = 0; i < ours.elements.size(); ++i) {
+      EXPECT_EQ(ours.elements[i].type, theirs.elements[i].type) << line << " " << i;
+    }
   }
 }
 

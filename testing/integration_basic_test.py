@@ -169,7 +169,7 @@ class SessionTest(IntegrationTest):
         self.assertEqual(fields[b"proto"], 2)
         self.assertIn(b"version", fields)
         self.assertEqual(self.client.command("HELLO")[::2], reply[::2])
-        self.assert_error(self.client.command("HELLO", 3), "NOPROTO")
+        self.assertEqual(self.client.command("HELLO", 3)[b"proto"], 3)
         self.assert_error(self.client.command("HELLO", 4), "NOPROTO")
         self.assert_error(self.client.command("HELLO", "x"), "ERR Protocol version is not an integer")
         self.assertEqual(self.client.command("PING"), "PONG")

@@ -24,7 +24,10 @@ SimulatorClient::SimulatorClient(int number, const ClientHabits& habits, bool st
   next_ns_ = world.now_ns() + random_.Between(0, habits_.pause_max_ns);
 }
 
-void SimulatorClient::Connect() { peer_ = world_.NewClient(); }
+void SimulatorClient::Connect() {
+  peer_ = world_.NewClient();
+  resp3_ = false;
+}
 
 std::string SimulatorClient::Step() {
   const std::string problem = CheckReplies();
@@ -113,6 +116,11 @@ void SimulatorClient::SendProbe() {
 }
 
 void SimulatorClient::Send(SimulatedRequest request, std::string* bytes) {
+  if (request.kind == SimulatedRequest::Kind::kHello) {
+    resp3_ = request.resp3;
+  } else {
+    request.resp3 = resp3_;
+  }
   *bytes += EncodeCommand(request.args);
   requests_.push_back(std::move(request));
   ++commands_;
@@ -159,6 +167,7 @@ std::vector<std::string> SimulatorClient::MixedKeys(char kind) {
 }
 
 SimulatedRequest SimulatorClient::RandomRequest() {
+  if (random_.OneIn(100)) return model_.Hello(/*resp3=*/random_.OneIn(2));
   const char kinds[] = {'a', 's', 'i'};
   const char kind = kinds[random_.Below(3)];
   switch (random_.Below(12)) {

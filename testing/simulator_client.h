@@ -72,6 +72,7 @@ class SimulatorClient {
   SimRandom random_;
   SimulatorModel model_;
   SimPeer* peer_ = nullptr;
+  bool resp3_ = false;  // What the commands behind the last HELLO are answered in.
   std::deque<SimulatedRequest> requests_;
   int64_t next_ns_ = 0;
   bool must_succeed_ = false;

@@ -30,7 +30,7 @@ bool StartsWith(std::string_view text, std::string_view prefix) {
 }
 
 std::optional<std::string> BulkValue(std::string_view reply) {
-  if (StartsWith(reply, "$-1")) return std::nullopt;
+  if (StartsWith(reply, "$-1") || StartsWith(reply, "_")) return std::nullopt;
   const size_t header = reply.find(kEnd) + kEnd.size();
   return std::string(reply.substr(header, reply.size() - header - kEnd.size()));
 }
@@ -64,7 +64,7 @@ int64_t ReplySize(std::string_view bytes) {
   const size_t line = bytes.find(kEnd);
   if (line == bytes.npos) return 0;
   const int64_t header = static_cast<int64_t>(line + kEnd.size());
-  if (bytes[0] == '+' || bytes[0] == '-') return header;
+  if (bytes[0] == '+' || bytes[0] == '-' || bytes[0] == '_') return header;
   const std::optional<int64_t> number = ParseNumber(bytes.substr(1, line - 1));
   if (!number.has_value()) return -1;
   if (bytes[0] == ':' || *number < 0) return header;
@@ -72,9 +72,9 @@ int64_t ReplySize(std::string_view bytes) {
     const int64_t size = header + *number + static_cast<int64_t>(kEnd.size());
     return size <= static_cast<int64_t>(bytes.size()) ? size : 0;
   }
-  if (bytes[0] != '*') return -1;
+  if (bytes[0] != '*' && bytes[0] != '%') return -1;
   int64_t size = header;
-  for (int64_t i = 0; i < *number; ++i) {
+  for (int64_t i = bytes[0] == '%' ? -*number : 0; i < *number; ++i) {
     const int64_t element = ReplySize(bytes.substr(size));
     if (element <= 0) return element;
     size += element;
@@ -165,12 +165,20 @@ SimulatedRequest SimulatorModel::Echo(const std::string& command) {
   return request;
 }
 
+SimulatedRequest SimulatorModel::Hello(bool resp3) {
+  SimulatedRequest request;
+  request.kind = SimulatedRequest::Kind::kHello;
+  request.args = {"HELLO", resp3 ? "3" : "2"};
+  request.resp3 = resp3;
+  return request;
+}
+
 std::string SimulatorModel::Check(const SimulatedRequest& request, std::string_view reply) {
   using Kind = SimulatedRequest::Kind;
   const Outcome outcome = ClassifyReply(reply);
   if (outcome == Outcome::kUnexpected) return "such an error is not for clients";
   if (outcome != Outcome::kDone) {
-    if (request.kind == Kind::kEcho) return "answered by an error, although no node is needed";
+    if (request.positions.empty()) return "answered by an error, although no node is needed";
     // Of a split command other parts may have been executed.
     const bool refused = outcome == Outcome::kRefused && !request.multiple;
     return Settle(request, refused ? State::kRefused : State::kUnknown);
@@ -178,6 +186,8 @@ std::string SimulatorModel::Check(const SimulatedRequest& request, std::string_v
   switch (request.kind) {
     case Kind::kEcho:
       return BulkValue(reply) == request.args[1] ? "" : "not what was sent";
+    case Kind::kHello:
+      return reply[0] == (request.resp3 ? '%' : '*') ? "" : "not in the protocol asked for";
     case Kind::kGet:
       return CheckRead(request, reply);
     case Kind::kSet:
@@ -211,7 +221,9 @@ std::string SimulatorModel::CheckRead(const SimulatedRequest& request, std::stri
   if (request.multiple) values = ReplyElements(reply);
   if (values.size() != request.keys.size()) return "not the number of keys that were asked";
   for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i][0] != '$') return "not a string";
+    const bool null = values[i][0] == '_' || StartsWith(values[i], "$-1");
+    if (null && (values[i][0] == '_') != request.resp3) return "a null of the other protocol";
+    if (!null && values[i][0] != '$') return "not a string";
     const std::string problem =
         CheckValue(request.keys[i], request.positions[i], BulkValue(values[i]));
     if (!problem.empty()) return Concat("key ", request.keys[i], ": ", problem);
@@ -221,8 +233,7 @@ std::string SimulatorModel::CheckRead(const SimulatedRequest& request, std::stri
 
 std::string SimulatorModel::Settle(const SimulatedRequest& request, State state) {
   if (request.kind == SimulatedRequest::Kind::kGet ||
-      request.kind == SimulatedRequest::Kind::kCount ||
-      request.kind == SimulatedRequest::Kind::kEcho) {
+      request.kind == SimulatedRequest::Kind::kCount || request.positions.empty()) {
     return "";
   }
   for (size_t i = 0; i < request.keys.size(); ++i) {

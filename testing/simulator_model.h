@@ -38,20 +38,21 @@ enum class Outcome : uint8_t {
 };
 Outcome ClassifyReply(std::string_view reply);
 
-// The size of the complete RESP2 reply at the front of `bytes`; 0: not complete; -1: malformed.
+// The size of the complete reply at the front of `bytes`; 0: not complete; -1: malformed.
 int64_t ReplySize(std::string_view bytes);
 // The elements of an array reply, each with its framing; empty when it is not one.
 std::vector<std::string_view> ReplyElements(std::string_view reply);
 
 // A command of a client, and where it stands in the histories of its keys.
 struct SimulatedRequest {
-  enum class Kind : uint8_t { kAppend, kSet, kDelete, kIncrement, kGet, kCount, kEcho };
+  enum class Kind : uint8_t { kAppend, kSet, kDelete, kIncrement, kGet, kCount, kEcho, kHello };
 
   Kind kind = Kind::kGet;
   std::vector<std::string> args;
   std::vector<std::string> keys;
   std::vector<size_t> positions;  // Of its write, or of the read, in the history of each key.
   bool multiple = false;          // The reply is one for several keys.
+  bool resp3 = false;             // The protocol of the reply.
 };
 
 class SimulatorModel {
@@ -68,6 +69,8 @@ class SimulatorModel {
   SimulatedRequest Get(const std::vector<std::string>& keys);
   SimulatedRequest Count(const std::string& command, const std::vector<std::string>& keys);
   SimulatedRequest Echo(const std::string& command);
+  // HELLO 2 or 3.
+  SimulatedRequest Hello(bool resp3);
 
   // Returns "" or the rule that the reply breaks.
   std::string Check(const SimulatedRequest& request, std::string_view reply);

@@ -32,6 +32,9 @@ TEST(ReplySizeTest, FindsTheEndOfAReply) {
   EXPECT_EQ(ReplySize("+OK\r\nx"), 5);
   EXPECT_EQ(ReplySize("$3\r\nab"), 0);
   EXPECT_EQ(ReplySize("$3\r\nabc\r\n+"), 9);
+  EXPECT_EQ(ReplySize("_\r\n"), 3);
+  EXPECT_EQ(ReplySize("%1\r\n:1\r\n_\r\n"), 11);
+  EXPECT_EQ(ReplySize("%1\r\n:1\r\n"), 0);
   EXPECT_EQ(ReplySize("*2\r\n:1\r\n$-1\r\n"), 13);
   EXPECT_EQ(ReplySize("*2\r\n:1\r\n"), 0);
   EXPECT_EQ(ReplySize("HTTP\r\n"), -1);
@@ -70,6 +73,18 @@ TEST_F(SimulatorModelTest, AWriteSeenByAnEarlierReadMustBeUnknown) {
   SimulatedRequest append = model_.Append("a1");
   EXPECT_EQ(model_.Check(get, BulkReply(append.args[2])), "");
   EXPECT_NE(model_.Check(append, ":1\r\n"), "");
+}
+
+TEST_F(SimulatorModelTest, NullsAreThoseOfTheProtocol) {
+  SimulatedRequest get = model_.Get({"s9"});
+  EXPECT_EQ(model_.Check(get, "$-1\r\n"), "");
+  EXPECT_NE(model_.Check(get, "_\r\n"), "");
+  get.resp3 = true;
+  EXPECT_EQ(model_.Check(get, "_\r\n"), "");
+  EXPECT_NE(model_.Check(get, "$-1\r\n"), "");
+  EXPECT_EQ(model_.Check(model_.Hello(true), "%1\r\n:1\r\n:2\r\n"), "");
+  EXPECT_NE(model_.Check(model_.Hello(false), "%1\r\n:1\r\n:2\r\n"), "");
+  EXPECT_NE(model_.Check(model_.Hello(true), "-ERR upstream unreachable\r\n"), "");
 }
 
 TEST_F(SimulatorModelTest, TheLastSetOrDeleteCounts) {

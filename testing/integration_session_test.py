@@ -1,0 +1,170 @@
+"""What a client says about itself, and commands about all clients, over all workers of a real rcproxy."""
+
+import threading
+import time
+import unittest
+
+from testing.integration_base import IntegrationTest
+from testing.resp_client import Disconnected
+
+
+class SessionTest(IntegrationTest):
+    cluster_options = {"primaries": 3, "replicas_per_primary": 1}
+    proxy_flags = {"workers": 2, "slots_reload_interval": "300ms"}
+
+    def connect(self, count):
+        """New clients, spread over the workers."""
+        clients = [self.proxy.client() for _ in range(count)]
+        for client in clients:
+            self.addCleanup(client.close)
+        return clients
+
+    def ids(self, clients):
+        return [client.ok("CLIENT", "ID") for client in clients]
+
+    def lines(self, *filters):
+        """Of CLIENT LIST, as dicts."""
+        text = self.client.ok("CLIENT", "LIST", *filters).decode()
+        return [dict(field.partition("=")[::2] for field in line.split(" ")) for line in text.splitlines()]
+
+    def assert_closed(self, client):
+        with self.assertRaises((Disconnected, ConnectionError)):
+            client.command("PING")
+            client.command("PING")
+
+    def test_the_clients_of_all_workers_are_listed(self):
+        clients = self.connect(8)
+        ids = self.ids(clients)
+        for client, number in zip(clients, ids):
+            client.ok("CLIENT", "SETNAME", f"name-{number}")
+            client.ok("GET", "x")
+        listed = self.lines()
+        numbers = [int(line["id"]) for line in listed]
+        self.assertEqual(numbers, sorted(numbers))
+        self.assertLessEqual(set(ids), set(numbers))
+        names = {int(line["id"]): line["name"] for line in listed}
+        self.assertEqual([names[number] for number in ids], [f"name-{number}" for number in ids])
+        self.assertEqual([int(line["id"]) for line in self.lines("ID", ids[5], ids[0], 10**9)], [ids[5], ids[0]])
+        self.assertEqual(len(self.lines("TYPE", "normal")), len(listed))
+        self.assertEqual(self.lines("TYPE", "pubsub"), [])
+        mine = {int(line["id"]): line["cmd"] for line in listed}
+        self.assertEqual(mine[self.client.ok("CLIENT", "ID")], "client|list")
+
+    def test_clients_of_any_worker_are_closed(self):
+        clients = self.connect(6)
+        ids = self.ids(clients)
+        addresses = {int(line["id"]): line["addr"] for line in self.lines()}
+        self.assertEqual(self.client.ok("CLIENT", "KILL", addresses[ids[0]]), "OK")
+        self.assertEqual(self.client.ok("CLIENT", "KILL", addresses[ids[1]]), "OK")
+        self.assert_error(self.client.command("CLIENT", "KILL", addresses[ids[0]]), "ERR No such client")
+        self.assertEqual(self.client.ok("CLIENT", "KILL", "ID", ids[2]), 1)
+        self.assertEqual(self.client.ok("CLIENT", "KILL", "ADDR", addresses[ids[3]], "ID", ids[2]), 0)
+        for client in clients[:3]:
+            self.assert_closed(client)
+        self.assertEqual(clients[3].ok("CLIENT", "KILL", "LADDR", self.proxy.address), 3)
+        self.assert_closed(clients[4])
+        self.assert_closed(clients[5])
+        self.assertEqual(clients[3].ok("CLIENT", "KILL", "ID", ids[3], "SKIPME", "no"), 1)
+        self.assert_closed(clients[3])
+
+    def test_writes_of_all_clients_wait_until_the_pause_ends(self):
+        clients = self.connect(4)
+        self.assertEqual(self.client.ok("CLIENT", "PAUSE", 60000, "WRITE"), "OK")
+        done = []
+
+        def write(client, number):
+            done.append((client.ok("SET", f"paused:{number}", number), time.monotonic()))
+
+        threads = [threading.Thread(target=write, args=(client, i)) for i, client in enumerate(clients)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        self.assertEqual(done, [])
+        with self.proxy.client() as late:
+            self.assertIsNone(late.ok("GET", "paused:1"))
+        begin = time.monotonic()
+        self.assertEqual(self.client.ok("CLIENT", "UNPAUSE"), "OK")
+        for thread in threads:
+            thread.join(10)
+        self.assertEqual([reply for reply, _ in done], ["OK"] * 4)
+        self.assertGreaterEqual(min(at for _, at in done), begin)
+
+    def test_a_pause_of_all_ends_by_itself(self):
+        clients = self.connect(4)
+        begin = time.monotonic()
+        self.assertEqual(self.client.ok("CLIENT", "PAUSE", 500), "OK")
+        for client in clients:
+            self.assertEqual(client.ok("PING"), "PONG")
+        self.assertGreaterEqual(time.monotonic() - begin, 0.45)
+
+    def test_statistics_of_all_workers_are_reset(self):
+        for client in self.connect(4):
+            client.pipeline([("GET", "x")] * 100)
+        self.assertEqual(self.client.ok("CONFIG", "RESETSTAT"), "OK")
+        info = dict(line.split(":", 1) for line in self.client.ok("INFO", "proxy").decode().splitlines() if ":" in line)
+        self.assertLess(int(info["rcproxy_commands"]), 10)
+        self.assertGreaterEqual(int(info["rcproxy_clients_connected"]), 5)
+
+    def test_reads_go_to_replicas_when_the_client_says_so(self):
+        for protocol in (2, 3):
+            client = self.connect(1)[0]
+            client.ok("HELLO", protocol)
+            client.ok("SET", "k", "v")
+            self.wait_for_replicas()
+            client.ok("READONLY")
+            # A replica is part of the map when it has caught up, which the nodes tell one another first.
+            self.eventually(lambda: self.reads_a_replica(client), message="a replica serves")
+            before = self.reads_of_replicas()
+            self.assertEqual([client.ok("GET", "k") for _ in range(20)], [b"v"] * 20)
+            self.assertEqual(self.reads_of_replicas() - before, 20)
+            client.ok("READWRITE")
+            self.assertEqual(client.ok("GET", "k"), b"v")
+            self.assertEqual(self.reads_of_replicas() - before, 20)
+
+    def reads_a_replica(self, client):
+        before = self.reads_of_replicas()
+        client.ok("GET", "k")
+        return self.reads_of_replicas() > before
+
+    def wait_for_replicas(self):
+        for node in self.cluster.primaries():
+            node.command("WAIT", 1, 5000)
+
+    def reads_of_replicas(self):
+        reads = 0
+        for node in self.cluster.replicas():
+            for line in node.command("INFO", "commandstats").decode().splitlines():
+                if line.startswith("cmdstat_get:"):
+                    reads += int(line.split("calls=")[1].split(",")[0])
+        return reads
+
+    def test_resp3_clients_survive_a_move_of_their_slot(self):
+        client = self.connect(1)[0]
+        client.ok("HELLO", 3)
+        keys = [f"{{moved}}{i}" for i in range(50)]
+        for key in keys:
+            client.ok("HSET", key, "f", key)
+        source = self.node_of("{moved}")
+        target = next(node for node in self.cluster.primaries() if node is not source)
+        stop = threading.Event()
+        failures = []
+
+        def read():
+            while not stop.is_set():
+                for key in keys:
+                    reply = client.command("HGETALL", key)
+                    if reply != {b"f": key.encode()}:
+                        failures.append(reply)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            self.cluster.migrate_slot(source.command("CLUSTER", "KEYSLOT", "{moved}"), source, target, pause_s=0.01)
+        finally:
+            stop.set()
+            reader.join(30)
+        self.assertEqual(failures, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
