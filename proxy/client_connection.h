@@ -67,7 +67,7 @@ class ClientConnection final : public uring::SocketListener,
   void SetPause(Pause pause) { replies_.SetPause(pause); }
   bool IsClosing() const { return state_ == State::kClosing; }
   // Nothing is under way for it. One that has sent half a command is idle too.
-  bool IsIdle() const { return replies_.empty(); }
+  bool IsIdle() const { return replies_.empty() && !blocked_; }
   // Memory that would come back if this client went.
   size_t BytesHeld() const { return replies_.BytesHeld() + InputBytes(); }
   size_t InputBytes() const;

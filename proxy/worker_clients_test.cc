@@ -156,6 +156,16 @@ TEST_F(WorkerClientsTest, APauseIsNeverMadeShorter) {
   EXPECT_EQ(first->Take(), "+OK\r\n");
 }
 
+TEST_F(WorkerClientsTest, WhoeverIsHeldUpIsNotIdle) {
+  config.client_idle_timeout_s = 1;
+  sim::SimPeer* first = Connect();
+  EXPECT_EQ(Say(first, {"CLIENT PAUSE 5000", "GET a"}), "+OK\r\n");
+  RunFor(5 * kSecond);
+  EXPECT_EQ(first->Take(), "$-1\r\n");
+  RunFor(5 * kSecond);
+  EXPECT_FALSE(first->IsOpen());
+}
+
 TEST_F(WorkerClientsTest, ADrainEndsAPause) {
   sim::SimPeer* first = Connect();
   Say(first, {"CLIENT PAUSE 100000", "SET a 1"});
