@@ -67,7 +67,9 @@ void Worker::Wait() {
     resources_.io.SetBatchHint(batch_policy_.Want(stats_.requests_in_flight.value()),
                                batch_wait_us);
   }
-  batch_policy_.OnDelivered(resources_.io.Poll(resources_.timers.NextDeadlineNs()));
+  const uint64_t commands_before = stats_.commands.value();
+  resources_.io.Poll(resources_.timers.NextDeadlineNs());
+  batch_policy_.OnTurn(stats_.commands.value() - commands_before);
 }
 
 void Worker::FlushAll() {

@@ -48,6 +48,10 @@ void Ring::SubmitAndWait(int64_t deadline_ns) {
     wait.events = batch_events_;
     wait.timeout_ns = left_ns;
   }
+  // The sends of this turn complete as they are submitted. One turn that begins when something
+  // comes back costs less than one for their completions and another for that.
+  if (wait.events > 0 && batch_wait_us_ > 0) wait.events += sends_queued_;
+  sends_queued_ = 0;
   if (wait.events > 1) {
     wait.min_wait_us = batch_wait_us_;
     if (wait.timeout_ns >= 0) {
@@ -59,7 +63,7 @@ void Ring::SubmitAndWait(int64_t deadline_ns) {
 }
 
 void Ring::SetBatchHint(int completions, int wait_us) {
-  const bool batch = features_.min_wait && completions > 1 && wait_us > 0;
+  const bool batch = features_.min_wait && completions > 0 && wait_us > 0;
   batch_events_ = batch ? std::min(static_cast<uint32_t>(completions), kernel_->cq_entries()) : 1;
   batch_wait_us_ = batch ? static_cast<uint32_t>(std::min(wait_us, batch_wait_us_max_)) : 0;
 }
