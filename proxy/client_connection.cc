@@ -254,6 +254,10 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     replies_.Reply(kErrorNoAuth);
     return Progress::kContinue;
   }
+  if (transaction_ != nullptr && spec.route != Route::kTransaction && spec.name != "reset" &&
+      spec.name != "quit") [[unlikely]] {
+    return QueueInTransaction(spec, command);
+  }
   switch (spec.route) {
     case Route::kKeyed:
     case Route::kSplit:
@@ -270,8 +274,9 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       if (spec.Has(cluster::kFlagOperation))
         return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
       return RunLocal(spec, command);
-    case Route::kContainer:
     case Route::kTransaction:
+      return RunTransaction(spec);
+    case Route::kContainer:
     case Route::kBlocking:
     case Route::kPubSub:
     case Route::kTracking:
@@ -347,6 +352,7 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
     CHECK(verdict == Router::Verdict::kTaken) << spec.name;
     return Progress::kContinue;
   }
+  if (transaction_ != nullptr) transaction_.reset();  // RESET or QUIT, or it would be queued.
   if (!reply.empty()) replies_.Reply(reply);
   if (reply.capacity() > kReplyTextKept) reply = std::string();
   if (after == LocalCommands::After::kContinue) return Progress::kContinue;
@@ -361,8 +367,61 @@ void ClientConnection::OnSessionChanged() {
                               (session_.reads_from == ReadsFrom::kDefault && by_default));
 }
 
+// ---- transactions
+
+ClientConnection::Progress ClientConnection::ReplyLocally(std::string_view reply) {
+  resources_.stats.commands.Add();
+  resources_.stats.commands_local.Add();
+  replies_.Reply(reply);
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::QueueInTransaction(const CommandSpec& spec,
+                                                                const CommandView& command) {
+  session_.last_command = &spec;
+  return ReplyLocally(transaction_->Queue(spec, command));
+}
+
+ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& spec) {
+  session_.last_command = &spec;
+  if (spec.name == "multi") {
+    if (transaction_ != nullptr) return ReplyLocally("-ERR MULTI calls can not be nested\r\n");
+    transaction_ = std::make_unique<Transaction>(resources_.config.request_bytes_max);
+    return ReplyLocally("+OK\r\n");
+  }
+  if (spec.name == "exec") return Exec(spec);
+  if (spec.name == "watch" && transaction_ != nullptr)
+    return ReplyLocally("-ERR WATCH inside MULTI is not allowed\r\n");
+  if (spec.Has(cluster::kFlagNotYet)) return RefuseCommand(cluster::NotAvailableError(spec));
+  if (spec.name == "discard") {
+    if (transaction_ == nullptr) return ReplyLocally("-ERR DISCARD without MULTI\r\n");
+    transaction_.reset();
+  }
+  return ReplyLocally("+OK\r\n");
+}
+
+ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
+  if (transaction_ == nullptr) return ReplyLocally("-ERR EXEC without MULTI\r\n");
+  if (transaction_->spoiled() || transaction_->empty()) {
+    const bool spoiled = transaction_->spoiled();
+    transaction_.reset();
+    return ReplyLocally(spoiled ? "-EXECABORT Transaction discarded because of previous errors.\r\n"
+                                : "*0\r\n");
+  }
+  const int slot = transaction_->slot();
+  const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
+  if (router_.RouteUnit(&replies_, spec, transaction_->Unit(), route_slot,
+                        transaction_->read_only()) == Router::Verdict::kWait) {
+    return Block();
+  }
+  transaction_.reset();
+  resources_.stats.commands.Add();
+  return Progress::kContinue;
+}
+
 // Cold: may allocate.
 ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text) {
+  if (transaction_ != nullptr) transaction_->Spoil();
   resources_.stats.commands.Add();
   resources_.stats.commands_refused.Add();
   replies_.Reply("-" + std::string(text) + "\r\n");
@@ -480,7 +539,9 @@ void ClientConnection::OnSocketClosed() {
 }
 
 size_t ClientConnection::InputBytes() const {
-  return backlog_.bytes() + (partial_ == nullptr ? 0 : partial_->capacity());
+  const size_t partial = partial_ == nullptr ? 0 : partial_->capacity();
+  const size_t queued = transaction_ == nullptr ? 0 : transaction_->bytes();
+  return backlog_.bytes() + partial + queued;
 }
 
 void ClientConnection::CheckInvariants() const {

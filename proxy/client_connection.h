@@ -27,6 +27,7 @@
 #include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/socket_writer.h"
+#include "proxy/transaction.h"
 #include "resp/request_scanner.h"
 #include "uring/intrusive_list.h"
 #include "uring/socket.h"
@@ -108,6 +109,11 @@ class ClientConnection final : public uring::SocketListener,
   // SessionObserver
   void OnSessionChanged() override;
   void SetReplyMode(ReplyMode mode) override { replies_.SetMode(mode); }
+
+  Progress RunTransaction(const cluster::CommandSpec& spec);
+  Progress Exec(const cluster::CommandSpec& spec);
+  Progress QueueInTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress ReplyLocally(std::string_view reply);
   Progress RefuseCommand(std::string_view text);
   Progress Block();
   void Keep(uring::Chunk* chunk, std::string_view rest);
@@ -128,6 +134,7 @@ class ClientConnection final : public uring::SocketListener,
   bool input_ended_ = false;  // The client has closed its sending side.
   PartialCommand* partial_ = nullptr;
   SegmentList backlog_;
+  std::unique_ptr<Transaction> transaction_;  // Since MULTI.
   Session session_;
   ReplyQueue replies_;
   uring::Socket socket_;

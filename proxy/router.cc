@@ -131,6 +131,18 @@ Router::Verdict Router::Issue(ReplyQueue* client, const CommandSpec& spec,
   return Verdict::kTaken;
 }
 
+Router::Verdict Router::RouteUnit(ReplyQueue* client, const CommandSpec& exec,
+                                  std::string_view unit, uint16_t slot, bool read_only) {
+  if (client->HoldsFirst() || (client->MustHold() && !read_only)) return Verdict::kWait;
+  if (slot != Request::kNoSlot && MustWait(*client, slot)) return Verdict::kWait;
+  Request* request = NewRequest(exec, slot);
+  request->is_unit = true;
+  request->read_only = read_only;
+  client->Push(request);
+  std::memcpy(Place(request, unit.size()), unit.data(), unit.size());
+  return Verdict::kTaken;
+}
+
 // Fills plan_ (one entry per slot) and part_of_key_. Returns the number of parts.
 uint32_t Router::GroupKeys(const CommandView& command, const KeyRun& keys) {
   if (++stamp_ == 0) {  // Wrapped: old stamps could match again.
@@ -257,7 +269,8 @@ bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
 bool Router::MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const {
   const auto may = [slot](const Request* request) {
     return !request->is_split && request->slot == slot &&
-           request->state != Request::State::kAnswered && CanHaveManyKeys(*request->spec);
+           request->state != Request::State::kAnswered &&
+           (request->is_unit || CanHaveManyKeys(*request->spec));
   };
   for (const Request* request = client.Front(); request != nullptr;
        request = client.Next(request)) {

@@ -63,6 +63,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // kAllPrimaries or kAllNodes.
   Verdict Route(ReplyQueue* client, const cluster::CommandSpec& spec,
                 const resp::CommandView& command, uring::Chunk* chunk);
+  // Sends a transaction in one piece; the reply to its last command is the client's. `slot` may be
+  // Request::kNoSlot.
+  Verdict RouteUnit(ReplyQueue* client, const cluster::CommandSpec& exec, std::string_view unit,
+                    uint16_t slot, bool read_only);
   // Runs `operation` for the client; kWait (then it is gone) while earlier commands are under way.
   Verdict Start(ReplyQueue* client, const cluster::CommandSpec& spec,
                 std::unique_ptr<Operation> operation);

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "cluster/redirect.h"
 #include "proxy/errors.h"
 #include "proxy/reply_queue.h"
 #include "proxy/upstream_node.h"
+#include "resp/request_scanner.h"
 #include "resp/writer.h"
 
 namespace rcproxy::proxy {
@@ -26,6 +28,19 @@ constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 // What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
 bool RefusesProtocol(std::string_view reply) {
   return reply.starts_with("-NOPROTO") || reply.starts_with("-ERR unknown command");
+}
+
+uint32_t CountCommands(std::string_view bytes) {
+  resp::RequestScanner scanner;
+  uint32_t count = 0;
+  while (!bytes.empty()) {
+    scanner.Reset();
+    // It was put together here, of commands that had been scanned.
+    CHECK(scanner.Scan(bytes, resp::kDefaultRequestLimits) == resp::ScanStatus::kCommand);
+    bytes.remove_prefix(scanner.consumed());
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -158,6 +173,8 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     resources_.stats.upstream_protocol_errors.Add();
     return Fail("a reply without a request");
   }
+  if (pending_.Front()->is_unit && !EndsUnit(frame)) [[unlikely]]
+    return;
   Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
   DCHECK(request->pieces.empty());
@@ -171,6 +188,19 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   if (client != nullptr && client->delayed() > 0) [[unlikely]]
     observer_.OnOvertaking(request);
   DeliverReply(resources_, request, chunk, frame);
+}
+
+// Counts the replies to a unit (MULTI, commands, EXEC); the last is the answer. The node's first
+// error is kept: when it says that the keys are elsewhere, EXEC was refused because of it.
+bool UpstreamConnection::EndsUnit(std::string_view frame) {
+  if (unit_left_ == 0) {
+    unit_left_ = CountCommands(pending_.Front()->bytes.view());
+    unit_error_.clear();
+  }
+  if (--unit_left_ == 0) return true;
+  if (scanner_.type() == '-' && unit_error_.empty() && partial_.empty()) unit_error_ = frame;
+  partial_.Clear(resources_.segments);
+  return false;
 }
 
 // Returns true when the request is tried elsewhere instead of being answered with the error.
@@ -188,7 +218,12 @@ bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
     std::memcpy(text + size, frame.data(), frame.size());
     frame = {text, size + frame.size()};
   }
-  const cluster::Redirect redirect = cluster::ParseErrorReply(frame);
+  if (request->is_unit && !unit_error_.empty()) frame = unit_error_;
+  cluster::Redirect redirect = cluster::ParseErrorReply(frame);
+  // ASKING would have to come before each command of the unit, where it would be queued: wait until
+  // the slot has moved.
+  if (request->is_unit && redirect.kind == cluster::ErrorKind::kAsk)
+    redirect.kind = cluster::ErrorKind::kTryAgain;
   if (redirect.kind == cluster::ErrorKind::kOther) return false;
   return observer_.OnErrorReply(request, redirect, this);
 }
@@ -211,6 +246,7 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   ReplyQueue* client = front->replies;
   // An error may be a redirect, a push is for nobody, and behind an attribute it could be either.
   const char type = scanner_.type();
+  if (front->is_unit) return;
   if (type == '-' || type == '>' || type == '\0' || !client->CanStream(front)) return;
   client->Stream(front, &partial_);
   // As long as the client's hard limit is far, others are not made to wait for it.
@@ -427,6 +463,8 @@ void UpstreamConnection::Idle() {
   scanner_.Reset();
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
+  unit_left_ = 0;
+  unit_error_.clear();
   if (Flushable::IsLinked()) Flushable::Unlink();
 }
 

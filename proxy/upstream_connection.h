@@ -136,6 +136,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void BecomeReady();
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
   void HandleFrame(uring::Chunk* chunk, std::string_view frame);
+  bool EndsUnit(std::string_view frame);
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void LoseRequests();
@@ -157,7 +158,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   RequestList waiting_;
   RequestList pending_;
   resp::ReplyScanner scanner_;
-  SegmentList partial_;  // Of the reply that is arriving.
+  SegmentList partial_;     // Of the reply that is arriving.
+  uint32_t unit_left_ = 0;  // Replies that the unit at the front still has; 0 before the first.
+  std::string unit_error_;  // The first error among them.
   OutputQueue output_;
   uring::Socket socket_;
   SocketWriter writer_;
