@@ -223,7 +223,6 @@ TEST_F(ServerAgreementTest, OnArityAndFlags) {
       {"no_auth", kFlagNoAuth},
   };
   const std::set<std::string> blocking_of_newer = {"wait"};
-  const std::set<std::string> no_multi_of_newer = {"multi", "watch"};
   const Reply all = Ask({"COMMAND"});
   std::map<std::string, const redisReply*> rows;
   CollectRows(all.get(), &rows);
@@ -239,7 +238,6 @@ TEST_F(ServerAgreementTest, OnArityAndFlags) {
       if (flag != flags.end()) expected |= flag->second;
     }
     if (blocking_of_newer.contains(name)) expected |= kFlagBlocking;
-    if (no_multi_of_newer.contains(name)) expected |= kFlagNoMulti;
     const uint16_t compared = kFlagRead | kFlagWrite | kFlagBlocking | kFlagAdmin | kFlagPubSub |
                               kFlagNoMulti | kFlagNoAuth;
     EXPECT_EQ(spec->flags & compared, expected);
