@@ -70,7 +70,7 @@ ErrorKind KindOfWord(std::string_view word) {
       {"MOVED", ErrorKind::kMoved},       {"ASK", ErrorKind::kAsk},
       {"TRYAGAIN", ErrorKind::kTryAgain}, {"CLUSTERDOWN", ErrorKind::kClusterDown},
       {"LOADING", ErrorKind::kLoading},   {"MASTERDOWN", ErrorKind::kMasterDown},
-      {"READONLY", ErrorKind::kReadOnly},
+      {"READONLY", ErrorKind::kReadOnly}, {"NOSCRIPT", ErrorKind::kNoScript},
   };
   for (const Entry& entry : kWords) {
     if (word == entry.word) return entry.kind;

@@ -16,6 +16,7 @@ enum class ErrorKind : uint8_t {
   kLoading,      // The node reads its data set.
   kMasterDown,   // A replica without its primary.
   kReadOnly,     // The node has been demoted.
+  kNoScript,     // EVALSHA: the node does not know the script.
 };
 
 struct Redirect {

@@ -88,11 +88,12 @@ TEST(ParseErrorReplyTest, KnowsTheOtherErrorsOfACluster) {
   EXPECT_EQ(ParseErrorReply("-READONLY You can't write against a read only replica.").kind,
             ErrorKind::kReadOnly);
   EXPECT_EQ(ParseErrorReply("-READONLY\r\n").kind, ErrorKind::kReadOnly);
+  EXPECT_EQ(ParseErrorReply("-NOSCRIPT No matching script.").kind, ErrorKind::kNoScript);
 }
 
 TEST(ParseErrorReplyTest, LeavesEverythingElseToTheClient) {
   for (const std::string_view line :
-       {"-ERR unknown command", "-WRONGTYPE Operation against a key", "-NOSCRIPT No matching",
+       {"-ERR unknown command", "-WRONGTYPE Operation against a key", "-NOSCRIPTX",
         "-ERR MOVED 1 h:6379", "-ASKING 1 h:1", "-LOADINGX", "-READONLYX no"}) {
     EXPECT_EQ(ParseErrorReply(line).kind, ErrorKind::kOther) << line;
   }

@@ -28,8 +28,8 @@ constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
 constexpr size_t kPartialBytesEarned = 1 << 20;
 // What an ordinary command has none of.
-constexpr uint16_t kLookTwice =
-    cluster::kFlagNotYet | cluster::kFlagBlocking | cluster::kFlagOperation;
+constexpr uint16_t kLookTwice = cluster::kFlagNotYet | cluster::kFlagBlocking |
+                                cluster::kFlagOperation | cluster::kFlagScriptBody;
 
 bool Is(std::string_view word, std::string_view expected) {
   return word.size() == expected.size() &&
@@ -268,6 +268,7 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
         if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
         if (spec.Has(cluster::kFlagOperation))
           return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
+        if (spec.Has(cluster::kFlagScriptBody)) router_.NoteScript(spec, command);
       }
       return RunRouted(spec, command, chunk);
     case Route::kLocal:

@@ -64,6 +64,7 @@ struct Config {
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
   CrossSlot cross_slot = CrossSlot::kSplit;
+  uint64_t script_cache_bytes = 4 << 20;  // Per worker.
   uint64_t compute_bytes_max = 64 << 20;
 
   std::string requirepass;

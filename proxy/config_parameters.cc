@@ -168,6 +168,7 @@ constexpr Parameter kParameters[] = {
     {"request_bytes_max", Field<&Config::request_bytes_max>},
     {"request_timeout", Milliseconds<&Config::request_timeout_ms>},
     {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
+    {"script_cache_bytes", Field<&Config::script_cache_bytes>},
     {"startup_nodes", StartupNodes},
     {"workers", Field<&Config::workers>},
     {"zone_prefix", Field<&Config::zone_prefix>},

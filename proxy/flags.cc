@@ -51,6 +51,9 @@ DEFINE_string(
     cross_slot, "split",
     "Commands whose keys lie in several slots: strict answers CROSSSLOT, split splits those whose "
     "parts add up (MGET, DEL), compute also computes SINTER, ZUNION, PFCOUNT and their like");
+DEFINE_uint64(
+    script_cache_bytes, 4 << 20,
+    "Bytes of scripts that a worker remembers, to give them to nodes that lost them; 0 = none");
 DEFINE_uint64(compute_bytes_max, 64 << 20,
               "Most bytes that one computed command may fetch from the nodes, see --cross_slot");
 DEFINE_uint32(backend_idle_connections, 1,
@@ -154,6 +157,7 @@ void ReadLimits(Config* config) {
   config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
+  config->script_cache_bytes = FLAGS_script_cache_bytes;
   config->compute_bytes_max = FLAGS_compute_bytes_max;
   config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;

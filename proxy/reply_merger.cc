@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -143,12 +144,31 @@ void MergeAnd(const SplitState& split, OutputQueue* output) {
   for (const bool value : all) AppendInteger(value ? 1 : 0, output);
 }
 
+// A write that some parts have done and others not: the error says how far it came.
+void MergeFailure(const SplitState& split, std::string_view error, OutputQueue* output) {
+  int done = 0;
+  int unknown = 0;
+  for (const Request* part : split.parts) {
+    if (!IsError(ReplyOf(part))) ++done;
+    if (ReplyOf(part) == kErrorOutcomeUnknown) ++unknown;
+  }
+  if (done == 0 || !split.parent->spec->Has(cluster::kFlagWrite) || error.front() != '-') {
+    return output->Append(error);
+  }
+  const int parts = static_cast<int>(split.parts.size());
+  error.remove_suffix(2);
+  std::string text(error);
+  text += " (a part: of " + std::to_string(parts) + " parts " + std::to_string(done) + " done, " +
+          std::to_string(parts - done - unknown) + " failed, " + std::to_string(unknown) +
+          " unknown)\r\n";
+  output->Append(text);
+}
+
 }  // namespace
 
 void MergeReplies(Resources&, const SplitState& split, OutputQueue* output) {
   if (const Request* failed = FirstFailed(split)) {
-    output->Append(ReplyOf(failed));
-    return;
+    return MergeFailure(split, ReplyOf(failed), output);
   }
   switch (split.merge) {
     case Merge::kSum:

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/command_table.h"
 #include "proxy/errors.h"
 #include "proxy/request.h"
 #include "proxy/sim_for_test.h"
@@ -36,11 +37,14 @@ class ReplyMergerTest : public testing::Test {
     split->parts.push_back(part);
     return part;
   }
+  ReplyMergerTest() { parent_.spec = cluster::FindCommand("mget"); }
+
   std::string Merged(Merge merge, const std::vector<std::string>& replies,
                      const std::vector<uint32_t>& part_of_key = {}) {
     Resources& resources = sim_.resources;
     SplitState* split = resources.splits.New();
     split->merge = merge;
+    split->parent = &parent_;
     split->part_of_key = part_of_key;
     for (const std::string& reply : replies) AddPart(split, reply);
     OutputQueue output(resources.client_memory);
@@ -55,6 +59,7 @@ class ReplyMergerTest : public testing::Test {
   }
 
   SimForTest sim_;
+  Request parent_;
   const std::string unexpected_{kErrorUnexpectedPart};
 };
 
@@ -69,6 +74,15 @@ TEST_F(ReplyMergerTest, ANumberThatIsNoneIsNotAdded) {
     EXPECT_EQ(Merged(Merge::kSum, {":1\r\n", reply}), unexpected_) << reply;
     EXPECT_EQ(Merged(Merge::kSum, {reply, ":1\r\n"}), unexpected_) << reply;
   }
+}
+
+TEST_F(ReplyMergerTest, AWriteThatWasDoneInPartSaysSo) {
+  parent_.spec = cluster::FindCommand("mset");
+  const std::string unknown(kErrorOutcomeUnknown);
+  EXPECT_EQ(Merged(Merge::kAllOk, {"+OK\r\n", "-OOM full\r\n", unknown, "+OK\r\n"}),
+            "-OOM full (a part: of 4 parts 2 done, 1 failed, 1 unknown)\r\n");
+  EXPECT_EQ(Merged(Merge::kAllOk, {"-OOM full\r\n", "-OOM full\r\n"}), "-OOM full\r\n");
+  EXPECT_EQ(Merged(Merge::kAllOk, {unknown, unknown}), unknown);
 }
 
 TEST_F(ReplyMergerTest, ASumThatDoesNotFitIsNoNumber) {

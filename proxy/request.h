@@ -69,6 +69,7 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
   bool resp3 : 1 = false;        // Its client speaks RESP3, so its node has to.
   bool prefers_replica : 1 = false;
   bool is_unit : 1 = false;  // Several commands, MULTI to EXEC; the last reply counts.
+  bool healed : 1 = false;  // Its node did not know its script, and got it.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.

@@ -56,6 +56,7 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
       table_(table),
       topology_(topology),
       moving_slots_(resources.timers),
+      scripts_(resources.config.script_cache_bytes),
       delayed_timer_(
           resources.timers,
           [](void* self) { static_cast<Router*>(self)->RunDelayed(/*all=*/false); }, this),
@@ -405,6 +406,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       resources_.stats.retries_cluster_down.Add();
       topology_.RequestRefresh();
       return TryDelay(request);
+    case ErrorKind::kNoScript:
+      return HealScript(request, from);
   }
   return false;
 }

@@ -32,6 +32,7 @@
 #include "proxy/request.h"
 #include "proxy/resources.h"
 #include "proxy/routing_table.h"
+#include "proxy/script_cache.h"
 #include "proxy/upstream_connection.h"
 #include "resp/command_view.h"
 
@@ -81,6 +82,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // The map has changed: what waits for a node goes where its slot is now.
   void OnTopologyChanged();
 
+  // Requires: spec.Has(kFlagScriptBody), arity checked.
+  void NoteScript(const cluster::CommandSpec& spec, const resp::CommandView& command);
   const MovingSlots& moving_slots() const { return moving_slots_; }
 
   // UpstreamObserver
@@ -122,6 +125,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void Dispatch(Request* request);
   void FollowMoved(Request* request, const cluster::Redirect& redirect, UpstreamConnection* from);
   void FollowAsk(Request* request, UpstreamNode* node);
+  bool HealScript(Request* request, UpstreamConnection* from);
+  bool IsOvertaken(const Request& request) const;
   void Delay(Request* request);
   bool TryDelay(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;
@@ -139,6 +144,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   RoutingTable& table_;
   TopologySource& topology_;
   MovingSlots moving_slots_;
+  ScriptCache scripts_;
   uint64_t last_wait_id_ = 0;
   RequestList delayed_;
   uring::Timer delayed_timer_;

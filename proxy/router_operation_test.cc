@@ -74,7 +74,10 @@ TEST_F(RouterOperationTest, AnErrorOfOnePrimaryIsTheReply) {
   Reply(a, "+OK\r\n");
   Reply(b, "-NOPERM no\r\n");
   Reply(c, "+OK\r\n");
-  EXPECT_EQ(client.Take(), "-NOPERM no\r\n");
+  EXPECT_EQ(client.Take(), "-NOPERM no (a part: of 3 parts 2 done, 1 failed, 0 unknown)\r\n");
+  SendNow("FLUSHALL x");
+  for (NodeForTest* node : {&a, &b, &c}) Reply(*node, "-ERR syntax error\r\n");
+  EXPECT_EQ(client.Take(), "-ERR syntax error\r\n") << "nobody has done anything";
 }
 
 TEST_F(RouterOperationTest, AnOrderAmongOneClientsCommandsIsKeptAtEachNode) {

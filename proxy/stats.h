@@ -47,6 +47,7 @@ class Counter {
   X(requests_sent, counter, "Requests handed to node connections, parts and retries included")     \
   X(requests_in_flight, gauge, "Requests not answered yet")                                        \
   X(operations, counter, "Commands that took several questions to nodes: SCAN, for example")       \
+  X(scripts_healed, counter, "Scripts given to a node that did not know them")                     \
   X(fences, counter,                                                                               \
     "Times a client waited because the owner of a slot had changed under its requests")            \
   X(redirects_moved, counter, "MOVED replies followed")                                            \

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "cluster/command_errors.h"
+#include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
 #include "proxy/operations/operation_text.h"
+#include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
 
 namespace rcproxy::proxy {
@@ -38,6 +40,7 @@ const Factories& Always() {
     auto* made = new Factories(cluster::CommandIdCount(), nullptr);
     Add(kScanRow, made);
     Add(FanOutOperations(), made);
+    Add(ProxyOperations(), made);
     return made;
   }();
   return *factories;
@@ -46,6 +49,9 @@ const Factories& Always() {
 const Factories& ForSeveralSlots() {
   static const Factories* const factories = [] {
     auto* made = new Factories(cluster::CommandIdCount(), nullptr);
+    Add(SetOperations(), made);
+    Add(SortedSetOperations(), made);
+    Add(StringOperations(), made);
     return made;
   }();
   return *factories;

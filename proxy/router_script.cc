@@ -1,0 +1,69 @@
+// Scripts that a node does not know.
+#include <cstring>
+#include <string>
+
+#include "proxy/command_conflict.h"
+#include "proxy/router.h"
+#include "resp/request_scanner.h"
+#include "resp/writer.h"
+
+namespace rcproxy::proxy {
+
+void Router::NoteScript(const cluster::CommandSpec& spec, const resp::CommandView& command) {
+  if (spec.name == "script|flush") return ScriptCache::ForgetAll();
+  scripts_.Note(command[spec.name == "script|load" ? 2 : 1]);
+}
+
+// NOSCRIPT: the node gets the script if it is known, and the call behind it on the same connection.
+// The call is not repeated when a younger command of its client may have been executed meanwhile
+// that must not come before it; then the error is the answer, and the next call will find the
+// script.
+bool Router::HealScript(Request* request, UpstreamConnection* from) {
+  if (!request->spec->name.starts_with("evalsha") || request->healed || !from->CanAccept()) {
+    return false;
+  }
+  resp::RequestScanner scanner;
+  if (scanner.Scan(request->bytes.view(), resp::kDefaultRequestLimits) !=
+      resp::ScanStatus::kCommand)
+    return false;
+  const std::string* body = scripts_.Find(scanner.command()[1]);
+  if (body == nullptr) return false;
+  std::string load;
+  resp::AppendArrayHeader(&load, 3);
+  resp::AppendBulk(&load, "SCRIPT");
+  resp::AppendBulk(&load, "LOAD");
+  resp::AppendBulk(&load, *body);
+  Request* loading = resources_.NewRequest();
+  loading->sink = Request::Sink::kIgnore;
+  std::memcpy(from->Accept(loading, load.size()), load.data(), load.size());
+  resources_.stats.scripts_healed.Add();
+  if (!from->CanAccept() || IsOvertaken(*request)) return false;
+  request->healed = true;
+  request->pieces.Clear(resources_.segments);
+  from->AcceptAgain(request);
+  return true;
+}
+
+// Whether a younger command of its client is under way that may share a key with it.
+bool Router::IsOvertaken(const Request& request) const {
+  const auto conflicts = [&request](const Request& other) {
+    if (other.slot != request.slot || (other.read_only && request.read_only)) return false;
+    return other.state == Request::State::kAnswered || other.is_unit ||
+           MayShareKey({*other.spec, other.bytes.view()}, {*request.spec, request.bytes.view()});
+  };
+  const ReplyQueue* client = ClientOf(&request);
+  if (client->delayed() > 0) return true;
+  for (const Request* other = client->Next(&request); other != nullptr;
+       other = client->Next(other)) {
+    if (!other->is_split) {
+      if (conflicts(*other)) return true;
+      continue;
+    }
+    for (const Request* part : other->split->parts) {
+      if (part->slot == request.slot && !(part->read_only && request.read_only)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace rcproxy::proxy
