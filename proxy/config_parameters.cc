@@ -135,6 +135,7 @@ constexpr Parameter kParameters[] = {
     {"cluster-enabled", nullptr, "no"},
     {"databases", nullptr, "1"},
     {"io-threads", Field<&Config::workers>},
+    {"latency-monitor-threshold", nullptr, "0"},
     {kLogLevelParameter, LogLevelNow},
     {"maxclients", Field<&Config::maxclients>},
     {"maxmemory", nullptr, "0"},

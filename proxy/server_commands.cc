@@ -94,6 +94,21 @@ void SlowLogLen(LocalCall& call) { call.Integer(0); }
 
 void SlowLogReset(LocalCall& call) { call.Ok(); }
 
+// ---- LATENCY: as on a server that does not monitor it, which is what CONFIG GET says.
+
+void LatencyDoctor(LocalCall& call) {
+  call.Text(
+      "Latency monitoring is disabled in rcproxy. PROXY NODES LATENCY DOCTOR asks the nodes.\n");
+}
+
+void LatencyGraph(LocalCall& call) {
+  call.Error(Concat("ERR No samples available for event '", ForErrorText(call.command[2]), "'"));
+}
+
+void LatencyNone(LocalCall& call) { call.Array(0); }
+
+void LatencyReset(LocalCall& call) { call.Integer(0); }
+
 // ---- HELP
 
 // The subcommands that rcproxy serves, each with what differs from the server's, as simple strings.
@@ -114,21 +129,16 @@ void Help(LocalCall& call) {
 }
 
 constexpr LocalHandlerRow kRows[] = {
-    {"acl|genpass", AclGenPass},
-    {"acl|whoami", AclWhoAmI},
-    {"cluster|info", ClusterDisabled},
-    {"cluster|keyslot", ClusterKeySlot},
-    {"cluster|myid", ClusterDisabled},
-    {"cluster|myshardid", ClusterDisabled},
-    {"cluster|nodes", ClusterDisabled},
-    {"cluster|shards", ClusterDisabled},
-    {"cluster|slots", ClusterDisabled},
-    {"info", Info},
-    {"role", Role},
-    {"slowlog|get", SlowLogGet},
-    {"slowlog|len", SlowLogLen},
-    {"slowlog|reset", SlowLogReset},
-    {"time", Time},
+    {"acl|genpass", AclGenPass},        {"acl|whoami", AclWhoAmI},
+    {"cluster|info", ClusterDisabled},  {"cluster|keyslot", ClusterKeySlot},
+    {"cluster|myid", ClusterDisabled},  {"cluster|myshardid", ClusterDisabled},
+    {"cluster|nodes", ClusterDisabled}, {"cluster|shards", ClusterDisabled},
+    {"cluster|slots", ClusterDisabled}, {"info", Info},
+    {"latency|doctor", LatencyDoctor},  {"latency|graph", LatencyGraph},
+    {"latency|history", LatencyNone},   {"latency|latest", LatencyNone},
+    {"latency|reset", LatencyReset},    {"role", Role},
+    {"slowlog|get", SlowLogGet},        {"slowlog|len", SlowLogLen},
+    {"slowlog|reset", SlowLogReset},    {"time", Time},
 };
 
 }  // namespace

@@ -77,6 +77,18 @@ TEST(AclTest, GenPassMakesAPasswordOfSoManyBits) {
   EXPECT_EQ(local.Ask("ACL GENPASS x"), "-ERR value is not an integer or out of range\r\n");
 }
 
+TEST(LatencyTest, IsNotMonitored) {
+  LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("LATENCY LATEST"), "*0\r\n");
+  EXPECT_EQ(local.Ask("LATENCY HISTORY command"), "*0\r\n");
+  EXPECT_EQ(local.Ask("LATENCY RESET command"), ":0\r\n");
+  EXPECT_EQ(local.Ask("LATENCY GRAPH command"),
+            "-ERR No samples available for event 'command'\r\n");
+  EXPECT_NE(local.Ask("LATENCY DOCTOR").find("disabled"), std::string::npos);
+  EXPECT_TRUE(
+      local.Ask("LATENCY HISTOGRAM").starts_with("-ERR LATENCY HISTOGRAM is not available"));
+}
+
 TEST(SlowLogTest, IsOff) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("SLOWLOG GET"), "*0\r\n");
