@@ -265,7 +265,9 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kAllPrimaries:
     case Route::kAllNodes:
       if ((spec.flags & kLookTwice) != 0) [[unlikely]] {
-        if (spec.Has(cluster::kFlagNotYet) || AsksToBlock(spec, command)) break;
+        if (spec.Has(cluster::kFlagNotYet)) break;
+        if (AsksToBlock(spec, command))
+          return RunOperation(spec, operations_.MakeBlocking(spec, command, session_.protocol));
         if (spec.Has(cluster::kFlagOperation))
           return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
         if (spec.Has(cluster::kFlagScriptBody)) router_.NoteScript(spec, command);
@@ -277,8 +279,10 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       return RunLocal(spec, command);
     case Route::kTransaction:
       return RunTransaction(spec);
-    case Route::kContainer:
     case Route::kBlocking:
+      if (spec.Has(cluster::kFlagNotYet)) break;
+      return RunOperation(spec, operations_.MakeBlocking(spec, command, session_.protocol));
+    case Route::kContainer:
     case Route::kPubSub:
     case Route::kTracking:
     case Route::kNodeOnly:
@@ -465,7 +469,7 @@ void ClientConnection::Resume() {
   input.Clear(resources_.segments);
   if (!blocked_ && state_ == State::kOpen) {
     if (!input_ended_) socket_.StartReceive();
-    if (input_ended_) Drain();
+    if (input_ended_) replies_.blocking() ? Close() : Drain();
   }
 }
 
@@ -504,8 +508,10 @@ void ClientConnection::OnSent(size_t bytes, int error) {
 // ---- the end
 
 void ClientConnection::OnReceiveEnded(int error) {
-  if (error != 0) return Close();
-  input_ended_ = true;  // Half closed: what was asked is still answered.
+  // Half closed: what was asked is still answered, but nobody waits for what may never come: a node
+  // would give an element to a client that has left.
+  if (error != 0 || replies_.blocking()) return Close();
+  input_ended_ = true;
   if (!blocked_) Drain();
 }
 

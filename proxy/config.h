@@ -61,6 +61,7 @@ struct Config {
 
   uint32_t backend_idle_connections = 1;
   int64_t backend_idle_timeout_s = 300;
+  uint32_t own_connections_max = 10'000;  // Per worker and node.
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
   CrossSlot cross_slot = CrossSlot::kSplit;

@@ -19,6 +19,9 @@ inline constexpr std::string_view kErrorUnreachable =
 inline constexpr std::string_view kErrorOutcomeUnknown =
     "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
     "have been executed\r\n";
+inline constexpr std::string_view kErrorOwnConnections =
+    "-ERR too many blocked clients: every connection to the node that --own_connections_max allows "
+    "is in use\r\n";
 inline constexpr std::string_view kErrorTooManyRedirects =
     "-ERR upstream redirects: the cluster redirected the command too often, it has not been "
     "executed\r\n";

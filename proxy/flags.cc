@@ -60,6 +60,9 @@ DEFINE_uint32(backend_idle_connections, 1,
               "Connections kept open per node and worker while unused; 0 closes them after "
               "--backend_idle_timeout_s");
 DEFINE_int64(backend_idle_timeout_s, 300, "See --backend_idle_connections");
+DEFINE_uint32(
+    own_connections_max, 10'000,
+    "Most connections per node and worker that belong to one client each, which may block");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
 DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
 DEFINE_string(retry_delay, "20ms",
@@ -161,6 +164,7 @@ void ReadLimits(Config* config) {
   config->compute_bytes_max = FLAGS_compute_bytes_max;
   config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
+  config->own_connections_max = FLAGS_own_connections_max;
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.redirects_max, own.redirects_max);
   EXPECT_EQ(config.backend_idle_connections, own.backend_idle_connections);
   EXPECT_EQ(config.backend_idle_timeout_s, own.backend_idle_timeout_s);
+  EXPECT_EQ(config.own_connections_max, own.own_connections_max);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
   EXPECT_EQ(config.zero_copy_min_bytes, own.zero_copy_min_bytes);
 }

@@ -29,12 +29,15 @@ struct Question {
   cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
+  bool blocks = false;        // On a connection of its own; at most one question of a round.
 };
 
 // What an operation wants next.
 class Round {
  public:
-  explicit Round(uint64_t wait_id = 0) : wait_id_(wait_id) {}
+  explicit Round(uint64_t wait_id = 0, int64_t now_ns = 0) : wait_id_(wait_id), now_ns_(now_ns) {}
+
+  int64_t now_ns() const { return now_ns_; }
 
   void AskSlot(uint16_t slot, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), slot, {}, repeatable});
@@ -47,6 +50,12 @@ class Round {
   }
   void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), 0xffff, node, repeatable});
+  }
+  // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
+  // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.
+  void AskBlocking(uint16_t slot, std::string command) {
+    questions_.push_back(
+        {std::move(command), slot, {}, /*repeatable=*/true, false, /*blocks=*/true});
   }
   // Asks nobody, but waits until Router::Resume is called with the id returned. Safe to be called
   // when the operation has gone meanwhile: the id is never used again.
@@ -67,6 +76,7 @@ class Round {
 
  private:
   const uint64_t wait_id_;
+  const int64_t now_ns_;
   std::vector<Question> questions_;
   bool waits_ = false;
   bool finished_ = false;
@@ -79,6 +89,8 @@ class Operation {
   // `answers` are complete replies in the order of the questions of the round before, or what
   // Resume was called with; none at first. They are valid during the call.
   virtual void Next(std::span<const std::string_view> answers, Round* round) = 0;
+  // The command of the blocking question as it should be sent now; empty: as it was.
+  virtual std::string Again([[maybe_unused]] int64_t now_ns) { return {}; }
 };
 
 }  // namespace rcproxy::proxy

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/errors.h"
@@ -199,6 +200,8 @@ void FreeSplit(Resources& resources, SplitState* split) {
       part->replies = nullptr;
     }
   }
+  if (UpstreamConnection* link = std::exchange(split->own_link, nullptr))
+    resources.operations->OnAbandoned(link);
   split->parts.clear();
   split->part_of_key.clear();
   split->targets.clear();

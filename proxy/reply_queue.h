@@ -66,6 +66,9 @@ class ReplyQueue {
   // While there is one the client's next commands wait: an operation is under way.
   void AddBarrier() { ++barriers_; }
   void SubBarrier();
+  // A node keeps one of the client's commands waiting, perhaps for ever.
+  void SetBlocking(bool blocking) { blocking_ = blocking; }
+  bool blocking() const { return blocking_; }
   // Until it is lifted, commands wait as it says.
   void SetPause(Pause pause);
   // Whether all or some commands have to wait, and whether `spec` has to.
@@ -122,6 +125,7 @@ class ReplyQueue {
   Request::Sink next_sink_ = Request::Sink::kClient;
   bool resp3_ = false;
   bool prefers_replicas_;
+  bool blocking_ = false;
   bool broken_ = false;
   int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;

@@ -54,22 +54,23 @@ struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue>
     kPart,
     kInternal,
   };
-  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner };
+  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner, kNoOwnLink };
 
   static constexpr uint16_t kNoSlot = 0xffff;
 
   State state = State::kNew;
   Sink sink = Sink::kDiscard;
-  Failure failure = Failure::kNone;  // Why it was last put off.
   uint8_t redirects = 0;
-  bool streaming : 1 = false;    // Part of its reply has left for the client: no way back.
-  bool read_only : 1 = false;    // Running it again is harmless.
-  bool is_split : 1 = false;     // The parent of parts, never sent itself.
-  bool was_delayed : 1 = false;  // It has been put off before.
-  bool resp3 : 1 = false;        // Its client speaks RESP3, so its node has to.
+  Failure failure : 4 = Failure::kNone;  // Why it was last put off.
+  bool streaming : 1 = false;            // Part of its reply has left for the client: no way back.
+  bool read_only : 1 = false;            // Running it again is harmless.
+  bool is_split : 1 = false;             // The parent of parts, never sent itself.
+  bool was_delayed : 1 = false;          // It has been put off before.
+  bool resp3 : 1 = false;                // Its client speaks RESP3, so its node has to.
   bool prefers_replica : 1 = false;
-  bool is_unit : 1 = false;  // Several commands, MULTI to EXEC; the last reply counts.
-  bool healed : 1 = false;  // Its node did not know its script, and got it.
+  bool is_unit : 1 = false;     // Several commands, MULTI to EXEC; the last reply counts.
+  bool is_private : 1 = false;  // On a connection of its own, as it may block.
+  bool healed : 1 = false;      // Its node did not know its script, and got it.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.

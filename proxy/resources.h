@@ -75,6 +75,8 @@ struct PartialCommand {
 class OperationRunner {
  public:
   virtual void OnAnswered(SplitState* split) = 0;
+  // Nobody waits any more for a part that has a connection of its own.
+  virtual void OnAbandoned(UpstreamConnection* own_link) = 0;
 
  protected:
   ~OperationRunner() = default;

@@ -310,6 +310,8 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     topology_.RequestRefresh();
     return nullptr;
   }
+  if (request->is_private) [[unlikely]]
+    return OwnLink(request, node);
   UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
   if (link.CanAccept()) return &link;
   request->failure = Request::Failure::kUnreachable;
@@ -330,7 +332,7 @@ UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
 // otherwise send a request round in circles.
 bool Router::MayAskReplica(const Request& request) const {
   return request.prefers_replica && request.spec->Has(cluster::kFlagReplicaOk) &&
-         request.redirects == 0 && !request.was_delayed;
+         request.redirects == 0 && !request.was_delayed && !request.is_private;
 }
 
 UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard, bool resp3) {
@@ -385,6 +387,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       return false;
     case ErrorKind::kMoved:
     case ErrorKind::kAsk:
+      if (request->is_private) RenewBlocking(request);
       request->pieces.Clear(resources_.segments);
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
@@ -432,8 +435,12 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
 }
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
-  UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
-  if (!link.CanAccept() || ClientOf(request)->delayed() > 0) return Delay(request);
+  if (ClientOf(request)->delayed() > 0) return Delay(request);
+  UpstreamConnection* own = request->is_private ? OwnLink(request, node) : nullptr;
+  if (request->is_private && own == nullptr) return Delay(request);
+  UpstreamConnection& link =
+      own != nullptr ? *own : node->link({.replica_reads = false, .resp3 = request->resp3});
+  if (!link.CanAccept()) return Delay(request);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
@@ -490,6 +497,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;
+  if (sent && request->is_private) RenewBlocking(request);
   Delay(request);
 }
 
@@ -557,6 +565,10 @@ void Router::OnTopologyChanged() {
 }
 
 void Router::GiveUp(Request* request) {
+  if (request->failure == Request::Failure::kNoOwnLink) {
+    resources_.stats.errors_own_connections.Add();
+    return DeliverText(resources_, request, kErrorOwnConnections);
+  }
   if (request->failure == Request::Failure::kNoOwner) {
     resources_.stats.errors_slot_uncovered.Add();
     return DeliverText(resources_, request, kErrorSlotNotServed);

@@ -110,6 +110,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   Request* NewPart(SplitState* split, uint16_t slot);
   // OperationRunner
   void OnAnswered(SplitState* split) override;
+  void OnAbandoned(UpstreamConnection* own_link) override;
+  // A connection to `node` for `request` alone; nullptr when there is none now.
+  UpstreamConnection* OwnLink(Request* request, UpstreamNode* node);
+  void RenewBlocking(Request* request);
   void Advance(SplitState* split, std::span<const std::string_view> answers);
   UpstreamNode* NodeOutsideSlots(const Request* request);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);

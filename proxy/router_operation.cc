@@ -8,6 +8,7 @@
 #include "proxy/reply_merger.h"
 #include "proxy/router.h"
 #include "proxy/split_state.h"
+#include "proxy/upstream_node.h"
 
 namespace rcproxy::proxy {
 
@@ -42,10 +43,11 @@ void Router::Resume(uint64_t wait_id, std::span<const std::string_view> answers)
 
 void Router::Advance(SplitState* split, std::span<const std::string_view> answers) {
   const uint64_t wait_id = ++last_wait_id_;
-  Round round(wait_id);
+  Round round(wait_id, resources_.io.NowNs());
   split->operation->Next(answers, &round);
   Request* parent = split->parent;
   ReplyQueue* client = parent->replies;
+  client->SetBlocking(false);
   for (Request* part : split->parts) {
     client->ForgetPart(part);
     resources_.FreeRequest(part);
@@ -72,9 +74,36 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
+    part->is_private = question.blocks;
+    if (question.blocks) client->SetBlocking(true);
     const std::string& bytes = question.command;
     std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
   }
 }
+
+UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
+  UpstreamConnection* link = node->TakeOwnLink(request->resp3);
+  if (link == nullptr) {
+    const bool at_limit = !node->InBackoff();
+    request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
+    if (!at_limit) topology_.RequestRefresh();
+  }
+  request->split_parent->own_link = link;
+  return link;
+}
+
+// The time that a blocking command still has is less than when it was sent first. It may have been
+// under way for longer than any other request may: its retries begin to count now.
+void Router::RenewBlocking(Request* request) {
+  const int64_t now_ns = resources_.io.NowNs();
+  request->issued_ns = now_ns;
+  const std::string command = request->split_parent->operation->Again(now_ns);
+  if (command.empty()) return;
+  const Staging::Block block = resources_.upstream_staging.Take(command.size(), command.size());
+  std::memcpy(block.begin, command.data(), command.size());
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, command.size());
+}
+
+void Router::OnAbandoned(UpstreamConnection* own_link) { own_link->Leave(); }
 
 }  // namespace rcproxy::proxy

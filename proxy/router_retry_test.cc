@@ -411,8 +411,7 @@ TEST_F(RouterRetryTest, AnOvertakenPartFailsItsWholeCommand) {
   EXPECT_FALSE(client.HasOutput()) << "the other part is still under way";
   Reply(b, "+OK\r\n");
   const std::string failed(kErrorUnreachable.substr(0, kErrorUnreachable.size() - 2));
-  EXPECT_EQ(client.Take(),
-            failed + " (a part: of 2 parts 1 done, 1 failed, 0 unknown)\r\n+OK\r\n");
+  EXPECT_EQ(client.Take(), failed + " (a part: of 2 parts 1 done, 1 failed, 0 unknown)\r\n+OK\r\n");
 }
 
 TEST_F(RouterRetryTest, WhatWaitsForADeadNodeGoesToItsSuccessor) {

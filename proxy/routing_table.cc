@@ -7,6 +7,12 @@
 
 namespace rcproxy::proxy {
 
+namespace {
+
+constexpr int64_t kOwnLinkIdleNs = 10'000'000'000;
+
+}  // namespace
+
 RoutingTable::RoutingTable(Resources& resources, UpstreamObserver& observer, NameResolver& resolver)
     : resources_(resources), observer_(observer), resolver_(resolver), shards_(1) {}
 
@@ -125,6 +131,7 @@ void RoutingTable::Sweep(int64_t now_ns) {
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
       if (node.retired() || (surplus && now_ns - link.last_used_ns() > idle_ns)) link.CloseIdle();
     });
+    node.SweepOwnLinks(node.retired() ? now_ns : now_ns - kOwnLinkIdleNs);
     if (node.retired() && node.IsQuiet()) {
       it = nodes_.erase(it);
     } else {
@@ -133,9 +140,9 @@ void RoutingTable::Sweep(int64_t now_ns) {
   }
 }
 
-bool RoutingTable::HasRetired() const {
+bool RoutingTable::NeedsSweep() const {
   for (const auto& [address, node] : nodes_) {
-    if (node->retired()) return true;
+    if (node->retired() || node->HasOwnLinks()) return true;
   }
   return false;
 }

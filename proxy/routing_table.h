@@ -57,7 +57,8 @@ class RoutingTable {
   void ForEachNode(F&& f) {
     for (auto& [address, node] : nodes_) f(*node);
   }
-  bool HasRetired() const;
+  // Some node is retired, or has connections that come and go.
+  bool NeedsSweep() const;
   size_t node_count() const { return nodes_.size(); }
   void CheckInvariants() const;
 

@@ -130,14 +130,14 @@ TEST_F(RoutingTableTest, APrimaryWithoutSlotsIsNotAsked) {
 TEST_F(RoutingTableTest, ANodeThatHasLeftIsClosedAndForgotten) {
   OpenAll();
   table.Adopt(OneShard('A'));
-  EXPECT_TRUE(table.HasRetired());
+  EXPECT_TRUE(table.NeedsSweep());
   table.Sweep(sim.io.NowNs());
   Settle();
   EXPECT_FALSE(b.connected());
   EXPECT_TRUE(a.connected());
   table.Sweep(sim.io.NowNs());
   EXPECT_EQ(table.node_count(), 1u);
-  EXPECT_FALSE(table.HasRetired());
+  EXPECT_FALSE(table.NeedsSweep());
 }
 
 TEST_F(RoutingTableTest, ANodeThatHasLeftStaysUntilItHasAnswered) {

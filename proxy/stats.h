@@ -58,6 +58,9 @@ class Counter {
   X(retries_cluster_down, counter,                                                                 \
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
+  X(own_connections, gauge, "Node connections in use by one client that may block")                \
+  X(errors_own_connections, counter,                                                               \
+    "Requests answered with an error: no connection of its own for a client that blocks")          \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \

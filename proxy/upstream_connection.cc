@@ -177,6 +177,8 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     return;
   Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
+  if (request->is_private) [[unlikely]]
+    GiveBack(request);
   DCHECK(request->pieces.empty());
   if (stalled()) [[unlikely]] {  // The reply that was waited for has come to its end.
     ListLink<InStallList>::Unlink();
@@ -410,6 +412,20 @@ void UpstreamConnection::Fail(std::string_view reason) {
   if (stalled()) ListLink<InStallList>::Unlink();
   observer_.OnConnectionFailed(this, reason);
   LoseRequests();
+  CloseSocket(connecting);
+}
+
+void UpstreamConnection::Leave() {
+  if (state_ == State::kIdle || state_ == State::kClosing) return;
+  const bool connecting = state_ == State::kConnecting;
+  state_ = State::kClosing;
+  connect_timer_.Disarm();
+  if (stalled()) ListLink<InStallList>::Unlink();
+  LoseRequests();
+  CloseSocket(connecting);
+}
+
+void UpstreamConnection::CloseSocket(bool connecting) {
   if (!connecting) {
     socket_.Close();
   } else if (connecting_fd_ >= 0) {
@@ -417,6 +433,11 @@ void UpstreamConnection::Fail(std::string_view reason) {
   } else {
     Idle();
   }
+}
+
+void UpstreamConnection::GiveBack(Request* request) {
+  if (request->sink == Request::Sink::kPart) request->split_parent->own_link = nullptr;
+  node_.ReturnOwnLink(this);
 }
 
 void UpstreamConnection::CloseIdle() {
@@ -442,10 +463,12 @@ void UpstreamConnection::LoseRequests() {
   partial_.Clear(resources_.segments);
   const uint64_t submitted = submitted_bytes_;
   while (Request* request = lost.PopFront()) {
+    if (request->is_private) GiveBack(request);
     observer_.OnRequestLost(request, /*sent=*/request->stream_begin < submitted);
   }
   lost.TakeAll(&waiting_);
   while (Request* request = lost.PopFront()) {
+    if (request->is_private) GiveBack(request);
     observer_.OnRequestLost(request, /*sent=*/false);
   }
 }
@@ -475,12 +498,14 @@ void UpstreamConnection::ReleaseWaiting() {
     if (request->sink == Request::Sink::kInternal) {
       waiting_.PushBack(request);
     } else {
+      if (request->is_private) GiveBack(request);
       observer_.OnRequestLost(request, /*sent=*/false);
     }
   }
 }
 
 void UpstreamConnection::CheckTimeout(int64_t now_ns) {
+  if (kind_.is_own) return;  // Its request may block for as long as it likes.
   if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return;
   if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
   resources_.stats.upstream_timeouts.Add();

@@ -41,6 +41,7 @@ class UpstreamNode;
 struct LinkKind {
   bool replica_reads = false;  // READONLY: a replica serves reads.
   bool resp3 = false;          // HELLO 3.
+  bool is_own = false;         // Has one request at a time, which may block.
 
   static constexpr size_t kCount = 4;
   constexpr size_t index() const { return (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u); }
@@ -87,6 +88,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
 
   // Closes; every request in it is reported to the observer. Idempotent.
   void Fail(std::string_view reason);
+  // Closes because its only client has left, which is nobody's failure.
+  void Leave();
   // Closes when nobody needs it. Requires: no request in it.
   void CloseIdle();
   // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
@@ -140,6 +143,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void LoseRequests();
+  void CloseSocket(bool connecting);
+  // The request on a connection of its own has been answered or lost.
+  void GiveBack(Request* request);
   void Idle();
 
   Resources& resources_;

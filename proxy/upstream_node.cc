@@ -8,6 +8,7 @@ namespace rcproxy::proxy {
 UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, NameResolver& resolver,
                            cluster::NodeAddress address)
     : resources_(resources),
+      observer_(observer),
       resolver_(resolver),
       address_(std::move(address)),
       random_(0x9e3779b97f4a7c15u * (address_.port + 1u)),
@@ -47,10 +48,46 @@ void UpstreamNode::OnConnectSucceeded() {
   connect_after_ns_ = 0;
 }
 
-bool UpstreamNode::IsQuiet() const {
-  return std::ranges::all_of(links_, [](const UpstreamConnection& link) {
-    return link.state() == UpstreamConnection::State::kIdle;
+UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
+  const auto usable = [resp3](const UpstreamConnection* link) {
+    return link->kind().resp3 == resp3 && link->CanAccept();
+  };
+  const auto found = std::find_if(free_own_links_.rbegin(), free_own_links_.rend(), usable);
+  UpstreamConnection* link = nullptr;
+  if (found != free_own_links_.rend()) {
+    link = *found;
+    free_own_links_.erase(std::next(found).base());
+  } else {
+    if (InBackoff() || own_links_.size() >= resources_.config.own_connections_max) return nullptr;
+    own_links_.push_back(std::make_unique<UpstreamConnection>(
+        resources_, observer_, *this,
+        LinkKind{.replica_reads = false, .resp3 = resp3, .is_own = true}));
+    link = own_links_.back().get();
+  }
+  resources_.stats.own_connections.Add();
+  return link;
+}
+
+void UpstreamNode::ReturnOwnLink(UpstreamConnection* link) {
+  resources_.stats.own_connections.Sub();
+  free_own_links_.push_back(link);
+}
+
+void UpstreamNode::SweepOwnLinks(int64_t before_ns) {
+  std::erase_if(free_own_links_, [&](UpstreamConnection* link) {
+    if (!link->HasRequests() && link->last_used_ns() < before_ns) link->CloseIdle();
+    if (link->state() != UpstreamConnection::State::kIdle) return false;
+    std::erase_if(own_links_, [link](const auto& owned) { return owned.get() == link; });
+    return true;
   });
+}
+
+bool UpstreamNode::IsQuiet() const {
+  const auto quiet = [](const UpstreamConnection& link) {
+    return link.state() == UpstreamConnection::State::kIdle;
+  };
+  return std::ranges::all_of(links_, quiet) &&
+         std::ranges::all_of(own_links_, [&](const auto& link) { return quiet(*link); });
 }
 
 }  // namespace rcproxy::proxy

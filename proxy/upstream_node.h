@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "cluster/topology.h"
 #include "proxy/resolver.h"
@@ -26,6 +27,13 @@ class UpstreamNode {
   const cluster::NodeAddress& address() const { return address_; }
   UpstreamConnection& link(LinkKind kind) { return links_[kind.index()]; }
   UpstreamConnection& primary_link() { return links_[0]; }
+  // A connection for one request alone, until it is given back; nullptr in back-off and at the
+  // limit.
+  UpstreamConnection* TakeOwnLink(bool resp3);
+  void ReturnOwnLink(UpstreamConnection* link);
+  // Closes those that nobody has used since `before_ns`, and forgets closed ones.
+  void SweepOwnLinks(int64_t before_ns);
+  bool HasOwnLinks() const { return !own_links_.empty(); }
 
   // Finds the socket address; calls connection->OnResolved() before or after returning.
   void Resolve(UpstreamConnection* connection);
@@ -43,10 +51,12 @@ class UpstreamNode {
   template <class F>
   void ForEachLink(F&& f) {
     for (UpstreamConnection& link : links_) f(link);
+    for (size_t i = 0; i < own_links_.size(); ++i) f(*own_links_[i]);
   }
 
  private:
   Resources& resources_;
+  UpstreamObserver& observer_;
   NameResolver& resolver_;
   const cluster::NodeAddress address_;
   SocketAddress socket_address_;
@@ -57,6 +67,8 @@ class UpstreamNode {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // By LinkKind::index(). Each is opened when it is needed first.
   std::array<UpstreamConnection, LinkKind::kCount> links_;
+  std::vector<std::unique_ptr<UpstreamConnection>> own_links_;
+  std::vector<UpstreamConnection*> free_own_links_;  // Those that nobody has.
 };
 
 }  // namespace rcproxy::proxy

@@ -199,7 +199,7 @@ void Worker::ArmTick() {
       resources_.BytesInUse() > config.memory_limit_bytes / 2) {
     tick_.Arm(resources_.io.NowNs() + kTickNs);
   } else if (config.client_idle_timeout_s > 0 || config.backend_idle_connections == 0 ||
-             table_.HasRetired()) {
+             table_.NeedsSweep()) {
     tick_.Arm(resources_.io.NowNs() + 10 * kTickNs);
   }  // Else there is nothing to look after: an idle worker does not wake.
 }

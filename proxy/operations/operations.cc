@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/command_errors.h"
+#include "proxy/operations/blocking.h"
 #include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
 #include "proxy/operations/operation_text.h"
@@ -66,6 +67,12 @@ std::unique_ptr<Operation> Operations::Make(const CommandSpec& spec,
   DCHECK(make != nullptr) << spec.name;
   if (make == nullptr) return AnswerError(cluster::NotAvailableError(spec));
   return make({facts_, spec, command, protocol});
+}
+
+std::unique_ptr<Operation> Operations::MakeBlocking(const CommandSpec& spec,
+                                                    const resp::CommandView& command,
+                                                    resp::Protocol protocol) const {
+  return rcproxy::proxy::MakeBlocking({facts_, spec, command, protocol});
 }
 
 std::unique_ptr<Operation> Operations::MakeCrossSlot(const CommandSpec& spec,

@@ -29,6 +29,10 @@ class Operations {
   // Requires: spec.Has(kFlagOperation), arity checked.
   std::unique_ptr<Operation> Make(const cluster::CommandSpec& spec,
                                   const resp::CommandView& command, resp::Protocol protocol) const;
+  // For a command that may block in the form given.
+  std::unique_ptr<Operation> MakeBlocking(const cluster::CommandSpec& spec,
+                                          const resp::CommandView& command,
+                                          resp::Protocol protocol) const;
   // nullptr when CROSSSLOT is the answer.
   std::unique_ptr<Operation> MakeCrossSlot(const cluster::CommandSpec& spec,
                                            const resp::CommandView& command,

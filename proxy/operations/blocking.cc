@@ -1,0 +1,118 @@
+#include "proxy/operations/blocking.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "cluster/command_errors.h"
+#include "cluster/command_keys.h"
+#include "cluster/hash_slot.h"
+#include "proxy/operations/operation_text.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using cluster::CommandSpec;
+using resp::CommandView;
+
+constexpr uint16_t kAnySlot = 0xffff;
+constexpr int64_t kNsPerMs = 1'000'000;
+
+// Where a command has its timeout, and in which unit.
+struct Timeout {
+  size_t index = 0;  // 0: nowhere that could be read; the node will say so.
+  bool in_ms = false;
+  int64_t ns = 0;  // 0: for ever.
+};
+
+bool Is(std::string_view word, std::string_view expected) {
+  return word.size() == expected.size() &&
+         strncasecmp(word.data(), expected.data(), word.size()) == 0;
+}
+
+size_t IndexOfTimeout(const CommandSpec& spec, const CommandView& command) {
+  if (spec.name == "blmpop" || spec.name == "bzmpop") return 1;
+  if (spec.route == cluster::Route::kBlocking) return command.size() - 1;
+  for (size_t i = 1; i + 1 < command.size(); ++i) {
+    if (Is(command[i], "block")) return i + 1;
+  }
+  return 0;
+}
+
+Timeout FindTimeout(const CommandSpec& spec, const CommandView& command) {
+  const bool in_ms = spec.route != cluster::Route::kBlocking;
+  Timeout timeout{IndexOfTimeout(spec, command), in_ms, 0};
+  double value = 0;
+  const std::string_view word = timeout.index == 0 ? std::string_view() : command[timeout.index];
+  constexpr double kLongestNs = 4e18;
+  const double unit_ns = in_ms ? 1e6 : 1e9;
+  if (!absl::SimpleAtod({word.data(), word.size()}, &value) || !(value >= 0) ||
+      value * unit_ns > kLongestNs) {
+    return {};
+  }
+  timeout.ns = static_cast<int64_t>(value * unit_ns);
+  return timeout;
+}
+
+class Blocking final : public Operation {
+ public:
+  Blocking(const OperationCall& call, uint16_t slot)
+      : slot_(slot),
+        command_(call.command.bytes()),
+        timeout_(FindTimeout(call.spec, call.command)) {
+    for (size_t i = 0; i < call.command.size(); ++i) words_.emplace_back(call.command[i]);
+  }
+
+  void Next(std::span<const std::string_view> answers, Round* round) override {
+    if (answers.empty()) {
+      end_ns_ = round->now_ns() + timeout_.ns;
+      return round->AskBlocking(slot_, command_);
+    }
+    // What a primary says to those who wait when it has become a replica.
+    if (!answers[0].starts_with("-UNBLOCKED force unblock"))
+      return round->Finish(std::string(answers[0]));
+    std::string again = Again(round->now_ns());
+    round->AskBlocking(slot_, again.empty() ? command_ : std::move(again));
+  }
+
+  // With the time that is left; a millisecond when there is none, as 0 is for ever.
+  std::string Again(int64_t now_ns) override {
+    if (timeout_.ns == 0) return {};
+    const int64_t left_ms = std::max<int64_t>((end_ns_ - now_ns) / kNsPerMs, 1);
+    words_[timeout_.index] =
+        timeout_.in_ms
+            ? absl::StrCat(left_ms)
+            : absl::StrCat(left_ms / 1000, ".", absl::Dec(left_ms % 1000, absl::kZeroPad3));
+    return CommandOf(words_);
+  }
+
+ private:
+  const uint16_t slot_;
+  const std::string command_;
+  const Timeout timeout_;
+  std::vector<std::string> words_;
+  int64_t end_ns_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> MakeBlocking(const OperationCall& call) {
+  int common = -1;
+  const cluster::KeyRuns keys = cluster::FindKeys(call.spec, call.command);
+  for (int r = 0; r < keys.size && keys.status == cluster::KeysStatus::kOk; ++r) {
+    const cluster::KeyRun& run = keys.runs[r];
+    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
+      const int slot = cluster::HashSlot(call.command[arg]);
+      if (common >= 0 && slot != common) return AnswerError(cluster::kCrossSlotError);
+      common = slot;
+    }
+  }
+  return std::make_unique<Blocking>(call, common < 0 ? kAnySlot : static_cast<uint16_t>(common));
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,18 @@
+// BLPOP and its kind, XREAD and XREADGROUP with BLOCK: a command that may take as long as its
+// client allows, on a connection of its own. When its slot moves, or its node stops being the
+// primary or is lost, it waits elsewhere for the time that is left.
+//
+// A client that leaves closes that connection, so the node gives it no element. An element that a
+// node had sent when its connection broke is lost, as for a client without a proxy.
+#pragma once
+
+#include <memory>
+
+#include "proxy/operation.h"
+#include "proxy/operations/operation_call.h"
+
+namespace rcproxy::proxy {
+
+std::unique_ptr<Operation> MakeBlocking(const OperationCall& call);
+
+}  // namespace rcproxy::proxy

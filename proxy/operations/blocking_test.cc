@@ -1,0 +1,147 @@
+#include "proxy/operations/blocking.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "proxy/errors.h"
+#include "proxy/operations/operations_for_test.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using sim::kMillisecond;
+using sim::kSecond;
+
+class BlockingTest : public testing::Test, public OperationsForTest {
+ protected:
+  void Block(ClientForTest* to, const std::string& line) {
+    const cluster::CommandForTest owner(cluster::Words(line));
+    const cluster::CommandSpec* spec = cluster::FindCommand(owner.view()[0]);
+    router.Start(&to->replies, *spec, operations.MakeBlocking(*spec, owner.view(), protocol));
+    sim.RunFor(kMillisecond);
+  }
+  void Block(const std::string& line) { Block(&client, line); }
+  uint64_t own_connections() { return sim.stats.own_connections.value(); }
+};
+
+TEST_F(BlockingTest, WaitsOnAConnectionOfItsOwnForLongerThanAnyOtherRequest) {
+  Block("BLPOP b 0");
+  EXPECT_EQ(a.Take(), Wire("BLPOP b 0"));
+  EXPECT_EQ(own_connections(), 1u);
+  sim.RunFor(100 * kSecond);
+  EXPECT_FALSE(client.HasOutput());
+  Reply(a, "*2\r\n$1\r\nb\r\n$1\r\nv\r\n");
+  EXPECT_EQ(client.Take(), "*2\r\n$1\r\nb\r\n$1\r\nv\r\n");
+  EXPECT_EQ(own_connections(), 0u);
+}
+
+TEST_F(BlockingTest, TheConnectionIsUsedAgainAndClosedWhenNobodyNeedsIt) {
+  for (int i = 0; i < 3; ++i) {
+    Block("BLPOP b 0");
+    a.Take();
+    Reply(a, "*-1\r\n");
+    client.Take();
+  }
+  EXPECT_EQ(sim.stats.upstream_connects.value(), 1u);
+  table.Sweep(sim.io.NowNs());
+  EXPECT_TRUE(table.NeedsSweep());
+  sim.RunFor(20 * kSecond);
+  table.Sweep(sim.io.NowNs());
+  sim.RunFor(kSecond);
+  table.Sweep(sim.io.NowNs());
+  EXPECT_FALSE(table.NeedsSweep());
+}
+
+TEST_F(BlockingTest, KeysOfSeveralSlotsAreRefused) {
+  Block("BLPOP a b 0");
+  EXPECT_EQ(client.Take(), kErrorCrossSlot);
+}
+
+TEST_F(BlockingTest, AfterMovedItWaitsElsewhereForTheTimeThatIsLeft) {
+  Block("BLPOP b 10");
+  a.Take();
+  sim.RunFor(4 * kSecond);
+  Reply(a, Moved(3300, 'B'));
+  const std::string again = b.Take();
+  EXPECT_EQ(again.substr(0, again.find("$5\r\n5.99")), "*3\r\n$5\r\nBLPOP\r\n$1\r\nb\r\n");
+  Reply(b, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingTest, AfterAskItWaitsAtTheOtherNode) {
+  Block("BZMPOP 2.5 1 b MIN");
+  a.Take();
+  Reply(a, RouterForTest::Ask(3300, 'B'));
+  const std::string again = b.Take();
+  EXPECT_EQ(again.substr(0, 17), Wire("ASKING") + "*");
+  Reply(b, "+OK\r\n*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+  EXPECT_EQ(own_connections(), 0u);
+}
+
+TEST_F(BlockingTest, WhenThePrimaryHasBecomeAReplicaItAsksAgain) {
+  Block("XREAD BLOCK 3000 STREAMS b 0-1");
+  a.Take();
+  table.NoteMoved(3300, table.NodeAt(AddressOf('C')));
+  Reply(a, "-UNBLOCKED force unblock from blocking operation, instance state changed\r\n");
+  EXPECT_EQ(c.Take().substr(0, 30), Wire("XREAD BLOCK 2998 STREAMS b 0-1").substr(0, 30));
+  Reply(c, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingTest, WhenTheNodeIsLostItAsksAgain) {
+  Block("BLPOP b 0");
+  a.Take();
+  sim.RunFor(60 * kSecond);
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  a.peer().Close();
+  sim.RunFor(50 * kMillisecond);
+  EXPECT_EQ(b.Take(), Wire("BLPOP b 0"));
+  Reply(b, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingTest, AClientThatLeavesClosesItsConnection) {
+  auto leaving = std::make_unique<ClientForTest>(sim.resources);
+  Block(leaving.get(), "BLPOP b 0");
+  a.Take();
+  EXPECT_TRUE(a.connected());
+  leaving->Leave();
+  sim.RunFor(kMillisecond);
+  EXPECT_FALSE(a.connected());
+  EXPECT_EQ(own_connections(), 0u);
+  EXPECT_EQ(sim.resources.requests.live(), 0u);
+  EXPECT_EQ(sim.stats.upstream_failures.value(), 0u);
+}
+
+TEST_F(BlockingTest, OthersAreServedMeanwhile) {
+  Block("BLPOP b 0");
+  a.Take();
+  ClientForTest other(sim.resources);
+  Block(&other, "BLPOP b 0");
+  EXPECT_EQ(own_connections(), 2u);
+  other.Leave();
+}
+
+TEST_F(BlockingTest, ATimeoutThatIsNoneIsTheNodesBusiness) {
+  Block("BLPOP b never");
+  EXPECT_EQ(a.Take(), Wire("BLPOP b never"));
+  Reply(a, "-ERR timeout is not a float or out of range\r\n");
+  EXPECT_EQ(client.Take(), "-ERR timeout is not a float or out of range\r\n");
+}
+
+TEST_F(BlockingTest, ThereIsALimit) {
+  sim.config.own_connections_max = 1;
+  sim.config.request_timeout_ms = 100;
+  Block("BLPOP b 0");
+  ClientForTest other(sim.resources);
+  Block(&other, "BLPOP b 0");
+  sim.RunFor(kSecond);
+  EXPECT_EQ(other.Take(), kErrorOwnConnections);
+  EXPECT_EQ(sim.stats.errors_own_connections.value(), 1u);
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy
