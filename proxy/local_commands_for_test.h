@@ -21,7 +21,7 @@
 
 namespace rcproxy::proxy {
 
-class LocalCommandsForTest : private LocalHost, private SessionObserver {
+class LocalCommandsForTest final : private LocalHost, private SessionObserver {
  public:
   LocalCommandsForTest() {
     facts.config = &config;
