@@ -35,6 +35,18 @@ struct KeyRuns {
   uint32_t TotalKeys() const;
 };
 
+// Calls visit(key) for each key, in order, until it returns true. Returns whether it did.
+template <class F>
+bool AnyKey(const resp::CommandView& command, const KeyRuns& keys, F&& visit) {
+  for (int r = 0; r < keys.size; ++r) {
+    const KeyRun& run = keys.runs[r];
+    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
+      if (visit(command[arg])) return true;
+    }
+  }
+  return false;
+}
+
 // Requires: spec.ArityOk(command.size()). For a subcommand, `command` is still the whole command.
 KeyRuns FindKeys(const CommandSpec& spec, const resp::CommandView& command);
 

@@ -1,5 +1,7 @@
 #include "cluster/command_table.h"
 
+#include <glog/logging.h>
+
 #include <array>
 #include <bit>
 #include <cstring>
@@ -143,6 +145,15 @@ const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view
     if (EqualsFolded(name, spec.name.substr(prefix))) return &spec;
   }
   return nullptr;
+}
+
+const CommandSpec& CommandNamed(std::string_view name) {
+  const size_t bar = name.find('|');
+  const CommandSpec* spec = FindCommand(name.substr(0, bar));
+  CHECK(spec != nullptr) << name;
+  if (bar != std::string_view::npos) spec = FindSubcommand(*spec, name.substr(bar + 1));
+  CHECK(spec != nullptr) << name;
+  return *spec;
 }
 
 std::span<const CommandSpec> AllCommands() { return kCommands; }

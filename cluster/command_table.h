@@ -119,6 +119,8 @@ const CommandSpec* FindCommand(std::string_view name);
 // `name` is the second argument ("list"). A command other than a container may have subcommands
 // too: COMMAND alone is a command.
 const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view name);
+// For a name that the caller knows to be in the table, as CommandSpec::name has it: "client|list".
+const CommandSpec& CommandNamed(std::string_view name);
 // All commands, sorted by name.
 std::span<const CommandSpec> AllCommands();
 // One more than the largest id, for arrays of counters.

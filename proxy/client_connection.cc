@@ -31,29 +31,6 @@ constexpr size_t kPartialBytesEarned = 1 << 20;
 constexpr uint16_t kLookTwice = cluster::kFlagNotYet | cluster::kFlagBlocking |
                                 cluster::kFlagOperation | cluster::kFlagScriptBody;
 
-bool Is(std::string_view word, std::string_view expected) {
-  return word.size() == expected.size() &&
-         strncasecmp(word.data(), expected.data(), word.size()) == 0;
-}
-
-// XREAD and XREADGROUP block only when told to, by an option before STREAMS. Names and numbers
-// between the options are skipped, as they may read like options.
-bool AsksToBlock(const CommandSpec& spec, const CommandView& command) {
-  if (!spec.Has(cluster::kFlagBlocking)) return false;
-  const bool stream_read = spec.name.starts_with("xread");
-  for (size_t i = 1; i < command.size(); ++i) {
-    if (Is(command[i], "block")) return true;
-    if (!stream_read) continue;
-    if (Is(command[i], "streams")) return false;
-    if (Is(command[i], "group")) {
-      i += 2;
-    } else if (Is(command[i], "count")) {
-      i += 1;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 ClientConnection::ClientConnection(Resources& resources, Router& router, LocalCommands& local,
@@ -266,8 +243,10 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kAllNodes:
       if ((spec.flags & kLookTwice) != 0) [[unlikely]] {
         if (spec.Has(cluster::kFlagNotYet)) break;
-        if (AsksToBlock(spec, command))
-          return RunOperation(spec, operations_.MakeBlocking(spec, command, session_.protocol));
+        if (spec.Has(cluster::kFlagBlocking)) {
+          if (auto operation = operations_.MakeBlocking(spec, command, session_.protocol))
+            return RunOperation(spec, std::move(operation));
+        }
         if (spec.Has(cluster::kFlagOperation))
           return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
         if (spec.Has(cluster::kFlagScriptBody)) router_.NoteScript(spec, command);

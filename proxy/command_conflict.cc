@@ -4,29 +4,14 @@
 #include <cstdint>
 
 #include "cluster/command_keys.h"
-#include "resp/command_view.h"
 #include "resp/request_scanner.h"
 
 namespace rcproxy::proxy {
 
-using cluster::KeyRun;
 using cluster::KeyRuns;
 using cluster::KeySpec;
-using resp::CommandView;
 
 namespace {
-
-// Calls visit(key) for each key until it returns true. Returns whether it did.
-template <class F>
-bool AnyKey(const CommandView& command, const KeyRuns& keys, F&& visit) {
-  for (int r = 0; r < keys.size; ++r) {
-    const KeyRun& run = keys.runs[r];
-    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
-      if (visit(command[arg])) return true;
-    }
-  }
-  return false;
-}
 
 class ParsedCommand {
  public:
@@ -40,7 +25,7 @@ class ParsedCommand {
   bool ok() const { return ok_; }
   template <class F>
   bool Any(F&& visit) const {
-    return AnyKey(scanner_.command(), keys_, visit);
+    return cluster::AnyKey(scanner_.command(), keys_, visit);
   }
 
  private:

@@ -20,23 +20,13 @@ using cluster::CommandSpec;
 
 void NotAvailable(LocalCall& call) { call.Error(cluster::NotAvailableError(call.spec)); }
 
-// `name` is one of our own rows, so the table has it.
-const CommandSpec& SpecNamed(std::string_view name) {
-  const size_t bar = name.find('|');
-  const CommandSpec* spec = cluster::FindCommand(name.substr(0, bar));
-  CHECK(spec != nullptr) << name;
-  if (bar != std::string_view::npos) spec = cluster::FindSubcommand(*spec, name.substr(bar + 1));
-  CHECK(spec != nullptr) << name;
-  return *spec;
-}
-
 }  // namespace
 
 std::vector<LocalCommands::Handler> LocalCommands::MakeHandlers() {
   std::vector<Handler> handlers(cluster::CommandIdCount(), {NotAvailable, /*waits=*/false});
   const auto add = [&handlers](std::span<const LocalHandlerRow> rows) {
     for (const LocalHandlerRow& row : rows) {
-      handlers[SpecNamed(row.name).id] = {row.handler, row.waits};
+      handlers[cluster::CommandNamed(row.name).id] = {row.handler, row.waits};
     }
   };
   add(ConnectionHandlers());

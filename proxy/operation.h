@@ -24,8 +24,10 @@
 namespace rcproxy::proxy {
 
 struct Question {
+  static constexpr uint16_t kAnySlot = 0xffff;  // Any primary is asked.
+
   std::string command;        // Whole, in multibulk form.
-  uint16_t slot;              // Its owner is asked; Request::kNoSlot: any primary.
+  uint16_t slot;              // Its owner is asked.
   cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
@@ -43,13 +45,14 @@ class Round {
     questions_.push_back({std::move(command), slot, {}, repeatable});
   }
   void AskAnyPrimary(std::string command, bool repeatable) {
-    AskSlot(0xffff, std::move(command), repeatable);
+    AskSlot(Question::kAnySlot, std::move(command), repeatable);
   }
   void AskAnyPrimaryInResp3(std::string command) {
-    questions_.push_back({std::move(command), 0xffff, {}, /*repeatable=*/true, /*resp3=*/true});
+    questions_.push_back(
+        {std::move(command), Question::kAnySlot, {}, /*repeatable=*/true, /*resp3=*/true});
   }
   void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
-    questions_.push_back({std::move(command), 0xffff, node, repeatable});
+    questions_.push_back({std::move(command), Question::kAnySlot, node, repeatable});
   }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
   // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "cluster/hash_slot.h"
 #include "cluster/redirect.h"
@@ -38,15 +39,11 @@ bool IsOlder(const Request* a, const Request* b) {
 // The slot that all keys share, or -1.
 int CommonSlot(const CommandView& command, const KeyRuns& keys) {
   int slot = -1;
-  for (int r = 0; r < keys.size; ++r) {
-    const KeyRun& run = keys.runs[r];
-    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
-      const int this_slot = cluster::HashSlot(command[arg]);
-      if (slot >= 0 && this_slot != slot) return -1;
-      slot = this_slot;
-    }
-  }
-  return slot;
+  const bool differ = cluster::AnyKey(command, keys, [&slot](std::string_view key) {
+    const int before = std::exchange(slot, cluster::HashSlot(key));
+    return before >= 0 && before != slot;
+  });
+  return differ ? -1 : slot;
 }
 
 }  // namespace
@@ -58,8 +55,7 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
       moving_slots_(resources.timers),
       scripts_(resources.config.script_cache_bytes),
       delayed_timer_(
-          resources.timers,
-          [](void* self) { static_cast<Router*>(self)->RunDelayed(/*all=*/false); }, this),
+          resources.timers, [](void* self) { static_cast<Router*>(self)->RunDelayed(); }, this),
       slot_stamp_(cluster::kSlotCount, 0),
       slot_part_(cluster::kSlotCount, 0) {
   resources_.operations = this;
@@ -533,7 +529,7 @@ void Router::Delay(Request* request) {
   if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
 }
 
-void Router::RunDelayed([[maybe_unused]] bool all) {
+void Router::RunDelayed() {
   const int64_t now_ns = resources_.io.NowNs();
   RequestList due;
   // All of them, so that those of one client keep their order.
@@ -561,7 +557,7 @@ void Router::OnTopologyChanged() {
   table_.ForEachNode([](UpstreamNode& node) {
     node.ForEachLink([](UpstreamConnection& link) { link.ReleaseWaiting(); });
   });
-  RunDelayed(/*all=*/true);
+  RunDelayed();
 }
 
 void Router::GiveUp(Request* request) {

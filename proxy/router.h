@@ -77,8 +77,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // it.
   void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
 
-  // Offers delayed requests again: those that are due, or, when the map has changed, all of them.
-  void RunDelayed(bool all);
+  // Offers delayed requests again, all of them: those of one client keep their order.
+  void RunDelayed();
   // The map has changed: what waits for a node goes where its slot is now.
   void OnTopologyChanged();
 

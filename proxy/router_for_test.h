@@ -42,7 +42,7 @@ class RouterForTest {
   }
   ~RouterForTest() {
     client.Leave();
-    router.RunDelayed(/*all=*/true);
+    router.RunDelayed();
     table.ForEachNode([](UpstreamNode& node) {
       node.ForEachLink([](UpstreamConnection& link) { link.Fail("the test is over"); });
     });

@@ -14,6 +14,8 @@ namespace rcproxy::proxy {
 
 using cluster::CommandSpec;
 
+static_assert(Question::kAnySlot == Request::kNoSlot);
+
 Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
                               std::unique_ptr<Operation> operation) {
   // An operation asks in an order of its own: what the client asked before has to be through.

@@ -94,7 +94,7 @@ TEST_F(RouterRetryTest, ANewMapEndsThePause) {
   SendNow("GET b");
   Reply(a, "-READONLY You can't write against a read only replica.\r\n");
   table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
-  router.RunDelayed(/*all=*/true);
+  router.RunDelayed();
   Settle();
   EXPECT_EQ(b.Take(), Wire("GET b"));
   EXPECT_EQ(client.replies.delayed(), 0u);
@@ -144,7 +144,7 @@ TEST_F(RouterRetryTest, ASlotThatIsOwnedInTimeIsServed) {
   Send("MGET c b");
   sim.RunFor(50 * kMillisecond);
   table.Adopt(ThreeShards());
-  router.RunDelayed(/*all=*/true);
+  router.RunDelayed();
   Settle();
   Reply(b, "*1\r\n+c\r\n");
   Reply(a, "*1\r\n+b\r\n");

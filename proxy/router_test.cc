@@ -226,7 +226,7 @@ TEST_F(RouterTest, MovedToNobodyWaitsForTheMap) {
   EXPECT_EQ(client.replies.delayed(), 1u);
   EXPECT_EQ(topology.requests, 1);
   table.NoteMoved(3300, table.NodeAt(AddressOf('C')));
-  router.RunDelayed(/*all=*/true);
+  router.RunDelayed();
   EXPECT_EQ(client.replies.delayed(), 0u);
   Settle();
   EXPECT_EQ(c.Take(), Wire("GET b"));

@@ -1,6 +1,7 @@
 #include "proxy/transaction.h"
 
 #include <string_view>
+#include <utility>
 
 #include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
@@ -64,14 +65,11 @@ std::string Transaction::Queue(const CommandSpec& spec, const CommandView& comma
   if (commands_.size() + command.bytes().size() > bytes_max_)
     return Refuse("ERR transaction too big: it has more bytes than a command may have");
   const cluster::KeyRuns keys = cluster::FindKeys(spec, command);
-  for (int r = 0; r < keys.size && keys.status == cluster::KeysStatus::kOk; ++r) {
-    const cluster::KeyRun& run = keys.runs[r];
-    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
-      const int slot = cluster::HashSlot(command[arg]);
-      if (slot_ >= 0 && slot != slot_) return Refuse(cluster::kCrossSlotError);
-      slot_ = slot;
-    }
-  }
+  const bool elsewhere = cluster::AnyKey(command, keys, [this](std::string_view key) {
+    const int before = std::exchange(slot_, cluster::HashSlot(key));
+    return before >= 0 && before != slot_;
+  });
+  if (elsewhere) return Refuse(cluster::kCrossSlotError);
   commands_.append(command.bytes());
   read_only_ = read_only_ && !spec.Has(cluster::kFlagWrite) && spec.Has(cluster::kFlagRead);
   return "+QUEUED\r\n";

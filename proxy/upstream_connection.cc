@@ -406,13 +406,8 @@ void UpstreamConnection::Fail(std::string_view reason) {
     resources_.stats.upstream_connect_failures.Add();
   }
   node_.OnConnectFailed();
-  const bool connecting = state_ == State::kConnecting;
-  state_ = State::kClosing;
-  connect_timer_.Disarm();
-  if (stalled()) ListLink<InStallList>::Unlink();
   observer_.OnConnectionFailed(this, reason);
-  LoseRequests();
-  CloseSocket(connecting);
+  Leave();
 }
 
 void UpstreamConnection::Leave() {
@@ -422,10 +417,6 @@ void UpstreamConnection::Leave() {
   connect_timer_.Disarm();
   if (stalled()) ListLink<InStallList>::Unlink();
   LoseRequests();
-  CloseSocket(connecting);
-}
-
-void UpstreamConnection::CloseSocket(bool connecting) {
   if (!connecting) {
     socket_.Close();
   } else if (connecting_fd_ >= 0) {
@@ -442,14 +433,7 @@ void UpstreamConnection::GiveBack(Request* request) {
 
 void UpstreamConnection::CloseIdle() {
   CHECK(!HasRequests());
-  if (state_ == State::kIdle || state_ == State::kClosing) return;
-  const bool connecting = state_ == State::kConnecting;
-  state_ = State::kClosing;
-  connect_timer_.Disarm();
-  if (stalled()) ListLink<InStallList>::Unlink();
-  if (!connecting) return socket_.Close();
-  if (connecting_fd_ >= 0) return resources_.io.Cancel(&connect_.completion);
-  Idle();
+  Leave();
 }
 
 void UpstreamConnection::LoseRequests() {
@@ -463,14 +447,17 @@ void UpstreamConnection::LoseRequests() {
   partial_.Clear(resources_.segments);
   const uint64_t submitted = submitted_bytes_;
   while (Request* request = lost.PopFront()) {
-    if (request->is_private) GiveBack(request);
-    observer_.OnRequestLost(request, /*sent=*/request->stream_begin < submitted);
+    Lose(request, /*sent=*/request->stream_begin < submitted);
   }
   lost.TakeAll(&waiting_);
   while (Request* request = lost.PopFront()) {
-    if (request->is_private) GiveBack(request);
-    observer_.OnRequestLost(request, /*sent=*/false);
+    Lose(request, /*sent=*/false);
   }
+}
+
+void UpstreamConnection::Lose(Request* request, bool sent) {
+  if (request->is_private) GiveBack(request);
+  observer_.OnRequestLost(request, sent);
 }
 
 void UpstreamConnection::OnSocketClosed() {
@@ -498,8 +485,7 @@ void UpstreamConnection::ReleaseWaiting() {
     if (request->sink == Request::Sink::kInternal) {
       waiting_.PushBack(request);
     } else {
-      if (request->is_private) GiveBack(request);
-      observer_.OnRequestLost(request, /*sent=*/false);
+      Lose(request, /*sent=*/false);
     }
   }
 }

@@ -88,7 +88,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
 
   // Closes; every request in it is reported to the observer. Idempotent.
   void Fail(std::string_view reason);
-  // Closes because its only client has left, which is nobody's failure.
+  // Closes without anybody's failure: its only client has left, or it is not needed.
   void Leave();
   // Closes when nobody needs it. Requires: no request in it.
   void CloseIdle();
@@ -143,7 +143,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void LoseRequests();
-  void CloseSocket(bool connecting);
+  void Lose(Request* request, bool sent);
   // The request on a connection of its own has been answered or lost.
   void GiveBack(Request* request);
   void Idle();

@@ -287,7 +287,7 @@ void Worker::AdvanceDrain() {
   bool quiet = true;
   table_.ForEachNode([&quiet](UpstreamNode& node) { quiet &= node.IsQuiet(); });
   if (!quiet) return;
-  router_.RunDelayed(/*all=*/true);  // Their clients have gone: frees them.
+  router_.RunDelayed();  // Their clients have gone: frees them.
   mailbox_.Close();
   tick_.Disarm();
   pause_timer_.Disarm();

@@ -13,6 +13,7 @@
 #include "cluster/command_keys.h"
 #include "cluster/hash_slot.h"
 #include "proxy/operations/operation_text.h"
+#include "proxy/text.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -20,7 +21,6 @@ namespace {
 using cluster::CommandSpec;
 using resp::CommandView;
 
-constexpr uint16_t kAnySlot = 0xffff;
 constexpr int64_t kNsPerMs = 1'000'000;
 
 // Where a command has its timeout, and in which unit.
@@ -30,18 +30,29 @@ struct Timeout {
   int64_t ns = 0;  // 0: for ever.
 };
 
-bool Is(std::string_view word, std::string_view expected) {
-  return word.size() == expected.size() &&
-         strncasecmp(word.data(), expected.data(), word.size()) == 0;
+// XREAD and XREADGROUP block only when told to, by an option before STREAMS. Names and numbers
+// between the options are skipped, as they may read like options. Returns where the option is; 0:
+// nowhere.
+size_t BlockOption(const CommandSpec& spec, const CommandView& command) {
+  const bool stream_read = spec.name.starts_with("xread");
+  for (size_t i = 1; i < command.size(); ++i) {
+    if (EqualsIgnoreCase(command[i], "block")) return i;
+    if (!stream_read) continue;
+    if (EqualsIgnoreCase(command[i], "streams")) return 0;
+    if (EqualsIgnoreCase(command[i], "group")) {
+      i += 2;
+    } else if (EqualsIgnoreCase(command[i], "count")) {
+      i += 1;
+    }
+  }
+  return 0;
 }
 
 size_t IndexOfTimeout(const CommandSpec& spec, const CommandView& command) {
   if (spec.name == "blmpop" || spec.name == "bzmpop") return 1;
   if (spec.route == cluster::Route::kBlocking) return command.size() - 1;
-  for (size_t i = 1; i + 1 < command.size(); ++i) {
-    if (Is(command[i], "block")) return i + 1;
-  }
-  return 0;
+  const size_t option = BlockOption(spec, command);
+  return option + 1 < command.size() ? option + 1 : 0;
 }
 
 Timeout FindTimeout(const CommandSpec& spec, const CommandView& command) {
@@ -102,17 +113,17 @@ class Blocking final : public Operation {
 }  // namespace
 
 std::unique_ptr<Operation> MakeBlocking(const OperationCall& call) {
-  int common = -1;
+  const bool may_block =
+      call.spec.route == cluster::Route::kBlocking || BlockOption(call.spec, call.command) > 0;
+  if (!may_block) return nullptr;
+  uint16_t slot = Question::kAnySlot;
   const cluster::KeyRuns keys = cluster::FindKeys(call.spec, call.command);
-  for (int r = 0; r < keys.size && keys.status == cluster::KeysStatus::kOk; ++r) {
-    const cluster::KeyRun& run = keys.runs[r];
-    for (uint32_t i = 0, arg = run.first; i < run.count; ++i, arg += run.step) {
-      const int slot = cluster::HashSlot(call.command[arg]);
-      if (common >= 0 && slot != common) return AnswerError(cluster::kCrossSlotError);
-      common = slot;
-    }
-  }
-  return std::make_unique<Blocking>(call, common < 0 ? kAnySlot : static_cast<uint16_t>(common));
+  const bool differ = cluster::AnyKey(call.command, keys, [&slot](std::string_view key) {
+    const uint16_t before = std::exchange(slot, cluster::HashSlot(key));
+    return before != Question::kAnySlot && before != slot;
+  });
+  if (differ) return AnswerError(cluster::kCrossSlotError);
+  return std::make_unique<Blocking>(call, slot);
 }
 
 }  // namespace rcproxy::proxy

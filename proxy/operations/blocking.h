@@ -13,6 +13,7 @@
 
 namespace rcproxy::proxy {
 
+// nullptr when the command does not block in the form given (XREAD without BLOCK).
 std::unique_ptr<Operation> MakeBlocking(const OperationCall& call);
 
 }  // namespace rcproxy::proxy

@@ -91,6 +91,22 @@ TEST_F(BlockingTest, WhenThePrimaryHasBecomeAReplicaItAsksAgain) {
   EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
+TEST_F(BlockingTest, NamesMayReadLikeOptions) {
+  Block("XREADGROUP GROUP block 7 BLOCK 3000 STREAMS b >");
+  a.Take();
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_EQ(b.Take().substr(0, 73),
+            Wire("XREADGROUP GROUP block 7 BLOCK 2998 STREAMS b >").substr(0, 73));
+  Reply(b, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingTest, AFormThatDoesNotBlockIsNoneOfIts) {
+  const cluster::CommandForTest owner(cluster::Words("XREAD COUNT 1 STREAMS block 0"));
+  EXPECT_EQ(operations.MakeBlocking(*cluster::FindCommand("xread"), owner.view(), protocol),
+            nullptr);
+}
+
 TEST_F(BlockingTest, WhenTheNodeIsLostItAsksAgain) {
   Block("BLPOP b 0");
   a.Take();

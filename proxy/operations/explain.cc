@@ -88,16 +88,13 @@ Targets TargetsOf(const OperationFacts& facts, const CommandSpec& spec,
                   const resp::CommandView& command) {
   Targets targets;
   const cluster::KeyRuns runs = cluster::FindKeys(spec, command);
-  for (int r = 0; runs.status == cluster::KeysStatus::kOk && r < runs.size; ++r) {
-    for (uint32_t i = 0, arg = runs.runs[r].first; i < runs.runs[r].count;
-         ++i, arg += runs.runs[r].step) {
-      const uint16_t slot = cluster::HashSlot(command[arg]);
-      targets.keys.push_back(command[arg]);
-      if (std::ranges::find(targets.slots, slot) == targets.slots.end()) {
-        targets.slots.push_back(slot);
-      }
-    }
-  }
+  cluster::AnyKey(command, runs, [&targets](std::string_view key) {
+    const uint16_t slot = cluster::HashSlot(key);
+    targets.keys.push_back(key);
+    if (std::ranges::find(targets.slots, slot) == targets.slots.end())
+      targets.slots.push_back(slot);
+    return false;
+  });
   for (const uint16_t slot : targets.slots) {
     targets.nodes.insert(AddressOf(facts.table.Find(slot).primary));
   }

@@ -22,18 +22,8 @@ using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: n
 
 constexpr OperationRow kScanRow[] = {{"scan", MakeScan}};
 
-// `name` is one of our own rows, so the table has it.
-const CommandSpec& SpecNamed(std::string_view name) {
-  const size_t bar = name.find('|');
-  const CommandSpec* spec = cluster::FindCommand(name.substr(0, bar));
-  CHECK(spec != nullptr) << name;
-  if (bar != std::string_view::npos) spec = cluster::FindSubcommand(*spec, name.substr(bar + 1));
-  CHECK(spec != nullptr) << name;
-  return *spec;
-}
-
 void Add(std::span<const OperationRow> rows, Factories* factories) {
-  for (const OperationRow& row : rows) (*factories)[SpecNamed(row.name).id] = row.make;
+  for (const OperationRow& row : rows) (*factories)[cluster::CommandNamed(row.name).id] = row.make;
 }
 
 const Factories& Always() {

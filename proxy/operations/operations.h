@@ -29,7 +29,7 @@ class Operations {
   // Requires: spec.Has(kFlagOperation), arity checked.
   std::unique_ptr<Operation> Make(const cluster::CommandSpec& spec,
                                   const resp::CommandView& command, resp::Protocol protocol) const;
-  // For a command that may block in the form given.
+  // Requires: spec.Has(kFlagBlocking). nullptr when it does not block in the form given.
   std::unique_ptr<Operation> MakeBlocking(const cluster::CommandSpec& spec,
                                           const resp::CommandView& command,
                                           resp::Protocol protocol) const;
