@@ -5,59 +5,83 @@
 namespace rcproxy::proxy {
 namespace {
 
-TEST(BatchPolicyTest, ALoneRequestIsNeverDelayed) {
-  BatchPolicy policy;
-  for (uint64_t in_flight = 0; in_flight < BatchPolicy::kInFlightMin; ++in_flight) {
-    EXPECT_EQ(policy.Want(in_flight), 1);
-    policy.OnTurn(1);
-  }
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kWindow = BatchPolicy::kWindowNs;
+
+Arrivals From(uint64_t clients, uint64_t receives) {
+  Arrivals arrivals;
+  arrivals.clients = clients;
+  arrivals.receives = receives;
+  return arrivals;
 }
 
-TEST(BatchPolicyTest, GathersHalfOfWhatIsOnItsWayUpToABound) {
-  BatchPolicy policy;
-  EXPECT_EQ(policy.Want(20), 10);
-  policy.OnTurn(5);
-  EXPECT_EQ(policy.Want(100000), BatchPolicy::kEventsMax);
+void ExpectNone(const BatchPolicy::Hint& hint) {
+  EXPECT_EQ(hint.completions, 1);
+  EXPECT_EQ(hint.wait_us, 0);
 }
 
-TEST(BatchPolicyTest, AWaitForNothingIsFollowedByPlainOnesThatDouble) {
-  BatchPolicy policy;
-  uint32_t plain_before = 0;
-  for (int round = 0; round < 12; ++round) {
-    uint32_t plain = 0;
-    while (policy.Want(50) == 1) {
-      policy.OnTurn(1);
-      ++plain;
-    }
-    EXPECT_GE(plain, plain_before);
-    EXPECT_LE(plain, BatchPolicy::kPenaltyMax);
-    plain_before = plain;
-    policy.OnTurn(1);  // It brought no second command.
-  }
-  EXPECT_EQ(plain_before, BatchPolicy::kPenaltyMax);
+TEST(BatchPolicyTest, WaitsUntilAQuarterOfTheClientsHasProbablySent) {
+  BatchPolicy policy(200);
+  // 400 receives in 10 ms: one in 25 us.
+  const BatchPolicy::Hint hint = policy.OnWindow(From(32, 400), kWindow, 7 * kMs);
+  EXPECT_EQ(hint.wait_us, 8 * 25);
+  EXPECT_EQ(hint.completions, 8 * 8);
 }
 
-TEST(BatchPolicyTest, AWaitThatPaidForgetsThePenalty) {
-  BatchPolicy policy;
-  const int wanted = policy.Want(50);
-  policy.OnTurn(1);
-  EXPECT_EQ(policy.Want(50), 1);
-  policy.OnTurn(1);
-  EXPECT_EQ(policy.Want(50), wanted);
-  policy.OnTurn(2);
-  EXPECT_EQ(policy.Want(50), wanted);
+TEST(BatchPolicyTest, WaitsNoLongerThanTheFlagSays) {
+  BatchPolicy policy(50);
+  EXPECT_EQ(policy.OnWindow(From(50, 500), kWindow, 7 * kMs).wait_us, 50);
 }
 
-TEST(BatchPolicyTest, TurnsThatAreFullAnywayDoNotWait) {
-  BatchPolicy policy;
-  for (int turn = 0; turn < 100; ++turn) policy.OnTurn(64);
-  EXPECT_EQ(policy.Want(1000), 1);
-  int turns = 0;
-  while (policy.Want(1000) == 1) {
-    policy.OnTurn(1);
-    ASSERT_LT(++turns, 100);
-  }
-  EXPECT_GT(turns, 1);
+TEST(BatchPolicyTest, ABatchHasABound) {
+  BatchPolicy policy(200);
+  const BatchPolicy::Hint hint = policy.OnWindow(From(1000, 1600), kWindow, 7 * kMs);
+  EXPECT_EQ(hint.wait_us, 100);
+  EXPECT_EQ(hint.completions, 128);
+}
+
+TEST(BatchPolicyTest, FewClientsAreNeverDelayed) {
+  BatchPolicy policy(200);
+  ExpectNone(policy.OnWindow(From(1, 2000), kWindow, 9 * kMs));
+  ExpectNone(policy.OnWindow(From(BatchPolicy::kClientsMin - 1, 2000), kWindow, 9 * kMs));
+  EXPECT_GT(policy.OnWindow(From(BatchPolicy::kClientsMin, 2000), kWindow, 9 * kMs).wait_us, 0);
+}
+
+TEST(BatchPolicyTest, AWorkerWithTimeToSpareDoesNotWait) {
+  BatchPolicy policy(200);
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 39 * kWindow / 100));
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 40 * kWindow / 100).wait_us, 0);
+  // What it saves is no reason to stop.
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 26 * kWindow / 100).wait_us, 0);
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 24 * kWindow / 100));
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 39 * kWindow / 100));
+}
+
+TEST(BatchPolicyTest, DoesNotWaitForWhatIsTooRare) {
+  BatchPolicy policy(100);
+  ExpectNone(policy.OnWindow(From(50, 100), kWindow, 9 * kMs));
+  EXPECT_EQ(policy.OnWindow(From(50, 250), kWindow, 9 * kMs).wait_us, 100);
+}
+
+TEST(BatchPolicyTest, OffByFlag) {
+  BatchPolicy policy(0);
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 9 * kMs));
+}
+
+TEST(BatchPolicyTest, AfterALongSilenceTheTrafficBeforeItCountsForLittle) {
+  BatchPolicy policy(200);
+  ExpectNone(policy.OnWindow(From(50, 500), 10 * kWindow, 7 * kMs));
+}
+
+TEST(ArrivalsTest, CountsEachClientOnceInAWindow) {
+  Arrivals arrivals;
+  arrivals.since_ns = 100;
+  arrivals.Note(/*last_ns=*/0);
+  arrivals.Note(/*last_ns=*/99);
+  arrivals.Note(/*last_ns=*/100);
+  arrivals.Note(/*last_ns=*/150);
+  EXPECT_EQ(arrivals.receives, 4u);
+  EXPECT_EQ(arrivals.clients, 2u);
 }
 
 }  // namespace

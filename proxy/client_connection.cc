@@ -67,6 +67,7 @@ resp::RequestLimits ClientConnection::Limits() const {
 
 void ClientConnection::OnReceived(Slice data) {
   resources_.stats.client_bytes_received.Add(data.size());
+  resources_.arrivals.Note(session_.last_command_ns);
   session_.last_command_ns = resources_.io.NowNs();
   if (state_ != State::kOpen) return;
   if (blocked_) return Keep(data.chunk(), data.view());

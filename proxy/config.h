@@ -75,7 +75,7 @@ struct Config {
   uint64_t log_every_n = 0;  // 0: no access sample.
   std::string debug_addr;
   std::string flagfile;              // For INFO only.
-  int64_t batch_wait_us = 50;        // 0: never gather completions.
+  int64_t batch_wait_us = 200;       // 0: never gather completions.
   uint64_t zero_copy_min_bytes = 0;  // 0: never.
 
   // Checks the parts against one another. Errors name the flag and what to do.

@@ -81,9 +81,9 @@ DEFINE_string(upstream_password, "", "Password for AUTH at the nodes; empty = no
 DEFINE_uint64(log_every_n, 0, "Log one of so many commands: client, name, size; 0 = none");
 DEFINE_string(debug_addr, "", "HOST:PORT of the metrics page (Prometheus); empty = none");
 DEFINE_int64(
-    batch_wait_us, 50,
-    "Longest time in microseconds to gather completions while many requests are in flight, so "
-    "that more of them share a send; 0 = never");
+    batch_wait_us, 200,
+    "Longest time in microseconds to gather completions while many clients keep the worker busy, "
+    "so that more requests share a send; 0 = never");
 DEFINE_uint64(
     zero_copy_min_bytes, 0,
     "Try to send pieces of at least so many bytes without a copy; stops by itself when the "

@@ -10,6 +10,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "proxy/batch_policy.h"
 #include "proxy/config.h"
 #include "proxy/output_queue.h"
 #include "proxy/recycle_pool.h"
@@ -107,6 +108,7 @@ struct Resources {
   RecyclePool<PartialCommand> partials;
   resp::RequestScanner scanner;  // For commands that are complete in what was received.
 
+  Arrivals arrivals;       // In the window of the worker's BatchPolicy.
   std::string reply_text;  // Of local commands; keeps its capacity.
 
   uint64_t commands_until_sample = 0;  // --log_every_n

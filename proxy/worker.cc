@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include <glog/logging.h>
+#include <time.h>
 
 #include <algorithm>
 #include <string_view>
@@ -15,6 +16,12 @@ namespace rcproxy::proxy {
 namespace {
 
 constexpr int64_t kTickNs = 100'000'000;
+
+int64_t ThreadCpuNs() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * 1'000'000'000 + used.tv_nsec;
+}
 
 }  // namespace
 
@@ -33,6 +40,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
+      batch_policy_(config.batch_wait_us),
       tick_(
           resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
       pause_timer_(
@@ -62,14 +70,21 @@ void Worker::Wait() {
     resources_.io.Poll(0);
     return;
   }
-  const int64_t batch_wait_us = resources_.config.batch_wait_us;
-  if (batch_wait_us > 0) {
-    resources_.io.SetBatchHint(batch_policy_.Want(stats_.requests_in_flight.value()),
-                               batch_wait_us);
-  }
-  const uint64_t commands_before = stats_.commands.value();
   resources_.io.Poll(resources_.timers.NextDeadlineNs());
-  batch_policy_.OnTurn(stats_.commands.value() - commands_before);
+  NoteTraffic();
+}
+
+void Worker::NoteTraffic() {
+  Arrivals& arrivals = resources_.arrivals;
+  const int64_t now_ns = resources_.io.NowNs();
+  const int64_t length_ns = now_ns - arrivals.since_ns;
+  if (length_ns < BatchPolicy::kWindowNs) return;
+  const int64_t cpu_ns = ThreadCpuNs();
+  const BatchPolicy::Hint hint =
+      batch_policy_.OnWindow(arrivals, length_ns, cpu_ns - window_cpu_ns_);
+  resources_.io.SetBatchHint(hint.completions, hint.wait_us);
+  window_cpu_ns_ = cpu_ns;
+  arrivals = {.since_ns = now_ns};
 }
 
 void Worker::FlushAll() {

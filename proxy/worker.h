@@ -116,6 +116,7 @@ class Worker final : public WorkerClients,
   void CloseIdleClients(int64_t now_ns);
   void CloseLargestClient();
   void Wait();
+  void NoteTraffic();
   void FlushAll();
   void DestroyGone();
   void AdvanceDrain();
@@ -136,6 +137,7 @@ class Worker final : public WorkerClients,
   ObjectPool<ClientConnection> client_pool_;
   size_t client_count_ = 0;
   BatchPolicy batch_policy_;
+  int64_t window_cpu_ns_ = 0;  // Of the thread, when the window of BatchPolicy began.
   State state_ = State::kRunning;
   bool memory_pressure_ = false;
   int64_t drain_deadline_ns_ = 0;

@@ -99,9 +99,8 @@ class Io {
   // wait, INT64_MAX = for ever), then delivers those that have come. May return early. Returns the
   // number delivered.
   virtual int Poll(int64_t deadline_ns) = 0;
-  // Allows the following Polls to wait for up to `completions` events beyond the ends of the sends
-  // that they submit, but not longer than `wait_us` once there is one: for a caller who knows that
-  // more are on their way. 0 ends it.
+  // Allows the following Polls to wait for up to `completions` events, but not longer than
+  // `wait_us` once there is one: for a caller who knows that more are on their way. 0 ends it.
   virtual void SetBatchHint([[maybe_unused]] int completions, [[maybe_unused]] int wait_us) {}
   // Makes a concurrent or the next Poll return. Any thread.
   virtual void Wake() = 0;

@@ -188,7 +188,6 @@ void Ring::Send(int fd, const char* data, size_t size, Completion* completion) {
   // The entry's length has 32 bits; a short send is allowed anyway.
   const size_t sent = std::min<size_t>(size, std::numeric_limits<int32_t>::max());
   io_uring_prep_send(sqe, fd, data, sent, MSG_NOSIGNAL);
-  ++sends_queued_;
   StartSend(sqe, completion);
 }
 
@@ -200,7 +199,6 @@ void Ring::SendMessage(int fd, const msghdr* message, Completion* completion) {
   }
   io_uring_sqe* const sqe = kernel_->NextSqe();
   io_uring_prep_sendmsg(sqe, fd, message, MSG_NOSIGNAL);
-  ++sends_queued_;
   StartSend(sqe, completion);
 }
 

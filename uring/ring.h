@@ -141,7 +141,6 @@ class Ring final : public Io {
   int64_t now_ns_ = 0;
   uint32_t batch_events_ = 1;
   uint32_t batch_wait_us_ = 0;
-  uint32_t sends_queued_ = 0;  // Since the last submission.
 
   size_t operations_in_flight_ = 0;
   ObjectPool<Operation> operations_;

@@ -48,10 +48,6 @@ void Ring::SubmitAndWait(int64_t deadline_ns) {
     wait.events = batch_events_;
     wait.timeout_ns = left_ns;
   }
-  // The sends of this turn complete as they are submitted. One turn that begins when something
-  // comes back costs less than one for their completions and another for that.
-  if (wait.events > 0 && batch_wait_us_ > 0) wait.events += sends_queued_;
-  sends_queued_ = 0;
   if (wait.events > 1) {
     wait.min_wait_us = batch_wait_us_;
     if (wait.timeout_ns >= 0) {
