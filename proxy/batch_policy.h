@@ -41,7 +41,7 @@ class BatchPolicy {
   // The part of the clients that is waited for, as a divisor; beyond kBatchMax of them a send is
   // as full as it needs to be.
   static constexpr uint64_t kClientsPerBatch = 4;
-  static constexpr uint64_t kBatchMin = 2;
+  static constexpr uint64_t kBatchMin = 4;
   static constexpr uint64_t kBatchMax = 16;
   // Replies and ends of sends are completions too. A wait is to end by its time: a bound on their
   // number only keeps it from being late when the traffic has grown.

@@ -26,7 +26,7 @@ namespace {
 
 constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
-constexpr size_t kPartialBytesEarned = 1 << 20;
+constexpr size_t kPartialBytesEarned = (1 << 20) + (4 << 10);
 // What an ordinary command has none of.
 constexpr uint16_t kLookTwice = cluster::kFlagNotYet | cluster::kFlagBlocking |
                                 cluster::kFlagOperation | cluster::kFlagScriptBody;

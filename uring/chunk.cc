@@ -60,6 +60,11 @@ char* MapSlab(size_t bytes) {
   return data;
 }
 
+void FreeLarge(Chunk* chunk) {
+  Unpoison(chunk->data, chunk->capacity);
+  std::free(chunk);
+}
+
 }  // namespace
 
 struct ChunkPool::Slab {
@@ -82,7 +87,10 @@ ChunkPool::ChunkPool(size_t chunk_bytes, size_t limit_bytes)
   CHECK_LE(chunk_bytes, size_t{std::numeric_limits<uint32_t>::max()});
 }
 
-ChunkPool::~ChunkPool() { CHECK_EQ(bytes_in_use_, 0u) << "chunks outlive their pool"; }
+ChunkPool::~ChunkPool() {
+  CHECK_EQ(bytes_in_use_, 0u) << "chunks outlive their pool";
+  for (Chunk* chunk : kept_) FreeLarge(chunk);
+}
 
 Chunk* ChunkPool::Take() {
   if (bytes_in_use_ + chunk_bytes_ > limit_bytes_) return nullptr;
@@ -100,6 +108,7 @@ Chunk* ChunkPool::TakeLarge(size_t bytes) {
   DCHECK_GT(bytes, 0u);
   if (bytes > std::numeric_limits<uint32_t>::max()) return nullptr;
   if (bytes > limit_bytes_ || bytes_in_use_ > limit_bytes_ - bytes) return nullptr;
+  if (Chunk* const kept = TakeKept(bytes)) return kept;
   // Description and bytes in one block: one allocation, and gone together.
   void* const block = std::malloc(sizeof(Chunk) + bytes);
   if (block == nullptr) return nullptr;
@@ -113,14 +122,33 @@ Chunk* ChunkPool::TakeLarge(size_t bytes) {
   return chunk;
 }
 
+// One that is not much too large, the most recently returned first.
+Chunk* ChunkPool::TakeKept(size_t bytes) {
+  for (size_t i = kept_.size(); i-- > 0;) {
+    Chunk* const chunk = kept_[i];
+    if (chunk->capacity < bytes || chunk->capacity / 2 > bytes) continue;
+    if (bytes_in_use_ + chunk->capacity > limit_bytes_) continue;
+    kept_.erase(kept_.begin() + static_cast<ptrdiff_t>(i));
+    kept_bytes_ -= chunk->capacity;
+    bytes_in_use_ += chunk->capacity;
+    chunk->refs = 1;
+    Unpoison(chunk->data, chunk->capacity);
+    return chunk;
+  }
+  return nullptr;
+}
+
 void ChunkPool::Return(Chunk* chunk) {
   DCHECK_GE(bytes_in_use_, chunk->capacity);
   bytes_in_use_ -= chunk->capacity;
+  Poison(chunk->data, chunk->capacity);
   if (chunk->from_heap) {
-    std::free(chunk);
+    if (kept_.size() == kKeptMax || kept_bytes_ + chunk->capacity > kKeptBytesMax)
+      return FreeLarge(chunk);
+    kept_bytes_ += chunk->capacity;
+    kept_.push_back(chunk);
     return;
   }
-  Poison(chunk->data, chunk->capacity);
   chunk->next_free = std::exchange(free_, chunk);
 }
 

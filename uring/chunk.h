@@ -29,7 +29,7 @@ struct Chunk {
   uint32_t refs = 0;
   ChunkPool* pool = nullptr;
   Chunk* next_free = nullptr;
-  bool from_heap = false;  // TakeLarge: freed, not pooled, when the last reference goes.
+  bool from_heap = false;  // TakeLarge.
 };
 
 class ChunkPool {
@@ -43,8 +43,9 @@ class ChunkPool {
 
   // A chunk of chunk_bytes() with refs == 1, or nullptr at the limit.
   Chunk* Take();
-  // A chunk of exactly `bytes` (> 0) from the heap with refs == 1, or nullptr at the limit. For
-  // single large commands.
+  // A chunk of at least `bytes` (> 0) from the heap with refs == 1, or nullptr at the limit. For
+  // single large commands. A few of them are kept when they are returned, as the pages of a new
+  // one cost more than what is copied into them.
   Chunk* TakeLarge(size_t bytes);
 
   static void Ref(Chunk* chunk) { ++chunk->refs; }
@@ -60,14 +61,21 @@ class ChunkPool {
   void CheckInvariants() const;
 
  private:
+  // Of the large chunks that are kept.
+  static constexpr size_t kKeptBytesMax = 16 << 20;
+  static constexpr size_t kKeptMax = 32;
+
   void Return(Chunk* chunk);
   bool Grow();
+  Chunk* TakeKept(size_t bytes);
 
   const size_t chunk_bytes_;
   const size_t limit_bytes_;
   size_t bytes_in_use_ = 0;
   size_t bytes_reserved_ = 0;
   Chunk* free_ = nullptr;
+  std::vector<Chunk*> kept_;  // Large ones, the last returned at the end.
+  size_t kept_bytes_ = 0;
   struct Slab;
   std::vector<std::unique_ptr<Slab>> slabs_;
 };

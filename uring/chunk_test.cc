@@ -77,6 +77,33 @@ TEST(ChunkPoolTest, LargeChunksCountAgainstTheLimitAndAreFreed) {
   ChunkPool::Unref(small);
 }
 
+TEST(ChunkPoolTest, ALargeChunkIsUsedAgainForWhatFillsHalfOfIt) {
+  ChunkPool pool(kChunk, SIZE_MAX);
+  Chunk* const first = pool.TakeLarge(1 << 20);
+  ChunkPool::Unref(first);
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  Chunk* const small = pool.TakeLarge((1 << 19) - 1);
+  EXPECT_NE(small, first);
+  Chunk* const again = pool.TakeLarge(1 << 19);
+  EXPECT_EQ(again, first);
+  EXPECT_EQ(again->capacity, 1u << 20);
+  EXPECT_EQ(pool.bytes_in_use(), (1u << 20) + (1u << 19) - 1);
+  ChunkPool::Unref(again);
+  ChunkPool::Unref(small);
+}
+
+TEST(ChunkPoolTest, FewLargeChunksAreKept) {
+  ChunkPool pool(kChunk, SIZE_MAX);
+  std::vector<Chunk*> chunks;
+  for (int i = 0; i < 40; ++i) chunks.push_back(pool.TakeLarge(1 << 20));
+  for (Chunk* const chunk : chunks) ChunkPool::Unref(chunk);  // Beyond 16 MiB they are freed.
+  EXPECT_EQ(pool.bytes_in_use(), 0u);
+  Chunk* const huge = pool.TakeLarge(32 << 20);
+  ChunkPool::Unref(huge);
+  EXPECT_EQ(pool.TakeLarge(1 << 20)->refs, 1u);
+  ChunkPool::Unref(chunks[15]);  // The last that was kept came first.
+}
+
 TEST(ChunkPoolTest, RefusesWhatNoSizeCanHold) {
   ChunkPool pool(kChunk, SIZE_MAX);
   EXPECT_EQ(pool.TakeLarge(size_t{1} << 32), nullptr);
