@@ -7,13 +7,16 @@
 // anyway, and what it saves on both sides shortens it: with 50 clients on a machine that nodes and
 // clients share, half the CPU per request and half as many requests again.
 //
-// It is decided anew for each window of 10 ms, from the traffic of the one before. A few clients,
-// or a worker that has CPU time to spare, are never delayed.
+// It is decided anew for each window of 10 ms, from the traffic of the one before. A few clients
+// are never delayed, nor are those of a worker that has CPU time to spare; and a worker that has
+// none left finds enough in each turn without waiting. How busy it would be without is seen in a
+// plain window now and then.
 //
 // Owner: Worker. Thread: the worker's. Pure: no clock.
-// Invariants: the hint is {1, 0} (do not gather) with fewer than kClientsMin clients, with less
-// than kBatchMin receives to be expected in the longest wait, and while the worker is less busy
-// than kBusyOn (kBusyOff once it gathers) percent.
+// Invariants: the hint is {1, 0} (do not gather) after a window with fewer than kClientsMin clients
+// or with less than kBatchMin receives to be expected in the longest wait; after one that did not
+// gather and was less busy than kBusyMin percent or more than kBusyMax; and once in kPlainEvery
+// windows.
 #pragma once
 
 #include <algorithm>
@@ -46,8 +49,9 @@ class BatchPolicy {
   // Replies and ends of sends are completions too. A wait is to end by its time: a bound on their
   // number only keeps it from being late when the traffic has grown.
   static constexpr uint64_t kCompletionsPerReceive = 8;
-  static constexpr int64_t kBusyOn = 40;
-  static constexpr int64_t kBusyOff = 25;
+  static constexpr int64_t kBusyMin = 40;
+  static constexpr int64_t kBusyMax = 80;
+  static constexpr int kPlainEvery = 32;
 
   struct Hint {
     int completions = 1;
@@ -60,10 +64,14 @@ class BatchPolicy {
   // Returns what holds in the next one.
   Hint OnWindow(const Arrivals& arrivals, int64_t length_ns, int64_t cpu_ns) {
     const int64_t busy = 100 * cpu_ns / length_ns;
-    gathers_ = busy >= (gathers_ ? kBusyOff : kBusyOn) && arrivals.clients >= kClientsMin;
-    if (!gathers_) return {};
     const int64_t length_us = length_ns / 1000;
-    if (static_cast<int64_t>(arrivals.receives) * wait_us_max_ / length_us < kBatchMin) return {};
+    const bool enough =
+        arrivals.clients >= kClientsMin &&
+        static_cast<int64_t>(arrivals.receives) * wait_us_max_ / length_us >= kBatchMin;
+    const bool was_plain = windows_ == 0;
+    const bool pays = was_plain ? busy >= kBusyMin && busy <= kBusyMax : windows_ < kPlainEvery;
+    windows_ = enough && pays ? windows_ + 1 : 0;
+    if (windows_ == 0) return {};
     const uint64_t batch = std::min(arrivals.clients / kClientsPerBatch, kBatchMax);
     const int64_t wait_us = static_cast<int64_t>(batch) * length_us / arrivals.receives;
     return {static_cast<int>(batch * kCompletionsPerReceive),
@@ -72,7 +80,7 @@ class BatchPolicy {
 
  private:
   const int64_t wait_us_max_;
-  bool gathers_ = false;
+  int windows_ = 0;  // That gathered, since the last plain one.
 };
 
 }  // namespace rcproxy::proxy

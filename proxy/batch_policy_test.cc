@@ -42,9 +42,9 @@ TEST(BatchPolicyTest, ABatchHasABound) {
 
 TEST(BatchPolicyTest, FewClientsAreNeverDelayed) {
   BatchPolicy policy(200);
-  ExpectNone(policy.OnWindow(From(1, 2000), kWindow, 9 * kMs));
-  ExpectNone(policy.OnWindow(From(BatchPolicy::kClientsMin - 1, 2000), kWindow, 9 * kMs));
-  EXPECT_GT(policy.OnWindow(From(BatchPolicy::kClientsMin, 2000), kWindow, 9 * kMs).wait_us, 0);
+  ExpectNone(policy.OnWindow(From(1, 2000), kWindow, 7 * kMs));
+  ExpectNone(policy.OnWindow(From(BatchPolicy::kClientsMin - 1, 2000), kWindow, 7 * kMs));
+  EXPECT_GT(policy.OnWindow(From(BatchPolicy::kClientsMin, 2000), kWindow, 7 * kMs).wait_us, 0);
 }
 
 TEST(BatchPolicyTest, AWorkerWithTimeToSpareDoesNotWait) {
@@ -52,20 +52,40 @@ TEST(BatchPolicyTest, AWorkerWithTimeToSpareDoesNotWait) {
   ExpectNone(policy.OnWindow(From(50, 500), kWindow, 39 * kWindow / 100));
   EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 40 * kWindow / 100).wait_us, 0);
   // What it saves is no reason to stop.
-  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 26 * kWindow / 100).wait_us, 0);
-  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 24 * kWindow / 100));
-  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 39 * kWindow / 100));
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 20 * kWindow / 100).wait_us, 0);
+}
+
+TEST(BatchPolicyTest, AWorkerWithoutTimeToSpareDoesNotWaitEither) {
+  BatchPolicy policy(200);
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 81 * kWindow / 100));
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 80 * kWindow / 100).wait_us, 0);
+}
+
+TEST(BatchPolicyTest, LooksNowAndThenHowItWouldBeWithoutWaiting) {
+  BatchPolicy policy(200);
+  int gathered = 0;
+  while (policy.OnWindow(From(50, 500), kWindow, 6 * kMs).wait_us > 0) ++gathered;
+  EXPECT_EQ(gathered, BatchPolicy::kPlainEvery);
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 6 * kMs).wait_us, 0);
+  while (policy.OnWindow(From(50, 500), kWindow, 6 * kMs).wait_us > 0) continue;
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 9 * kMs));
+}
+
+TEST(BatchPolicyTest, TheEndOfTheTrafficIsSeenAtOnce) {
+  BatchPolicy policy(200);
+  EXPECT_GT(policy.OnWindow(From(50, 500), kWindow, 6 * kMs).wait_us, 0);
+  ExpectNone(policy.OnWindow(From(3, 500), kWindow, 6 * kMs));
 }
 
 TEST(BatchPolicyTest, DoesNotWaitForWhatIsTooRare) {
   BatchPolicy policy(100);
-  ExpectNone(policy.OnWindow(From(50, 399), kWindow, 9 * kMs));
-  EXPECT_EQ(policy.OnWindow(From(50, 400), kWindow, 9 * kMs).wait_us, 100);
+  ExpectNone(policy.OnWindow(From(50, 399), kWindow, 7 * kMs));
+  EXPECT_EQ(policy.OnWindow(From(50, 400), kWindow, 7 * kMs).wait_us, 100);
 }
 
 TEST(BatchPolicyTest, OffByFlag) {
   BatchPolicy policy(0);
-  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 9 * kMs));
+  ExpectNone(policy.OnWindow(From(50, 500), kWindow, 7 * kMs));
 }
 
 TEST(BatchPolicyTest, AfterALongSilenceTheTrafficBeforeItCountsForLittle) {

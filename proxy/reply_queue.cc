@@ -145,6 +145,7 @@ void ReplyQueue::DeliverReady() {
   while (!requests_.IsEmpty()) {
     Request* front = requests_.Front();
     if (front->state != Request::State::kAnswered) return;
+    requests_.PrefetchSecond();
     if (front->is_split) [[unlikely]] {
       if (front->sink == Request::Sink::kClient) {
         MergeReplies(resources_, *front->split, &output_);

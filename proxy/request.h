@@ -44,7 +44,8 @@ class InternalReply {
   ~InternalReply() = default;
 };
 
-struct Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue> {
+// Two cache lines, and not parts of three.
+struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue> {
   enum class State : uint8_t { kNew, kDelayed, kWaiting, kSent, kAnswered };
   enum class Sink : uint8_t {
     kDiscard,  // Whoever asked has gone.

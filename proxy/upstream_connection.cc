@@ -175,6 +175,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   }
   if (pending_.Front()->is_unit && !EndsUnit(frame)) [[unlikely]]
     return;
+  pending_.PrefetchSecond();
   Request* request = pending_.PopFront();
   CHECK(request->state == Request::State::kSent);
   if (request->is_private) [[unlikely]]

@@ -76,6 +76,14 @@ class IntrusiveList {
     return front;
   }
 
+  // Has what PopFront gives after the next brought into the cache. For long lists of objects that
+  // have been left alone for a while.
+  void PrefetchSecond() const {
+    const char* const second = reinterpret_cast<const char*>(static_cast<T*>(root_.next_->next_));
+    __builtin_prefetch(second, /*for writing*/ 1);
+    if constexpr (sizeof(T) > 64) __builtin_prefetch(second + 64, 1);
+  }
+
   // Moves all elements of `other` to the end of this list, in order.
   void TakeAll(IntrusiveList* other) {
     while (T* element = other->PopFront()) PushBack(element);

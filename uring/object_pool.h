@@ -27,6 +27,8 @@ class ObjectPool {
   T* New(Args&&... args) {
     if (free_ == nullptr) Grow();
     Node* node = std::exchange(free_, free_->next);
+    __builtin_prefetch(free_, /*for writing*/ 1);  // The next call reads it at once.
+    if constexpr (sizeof(T) > 64) __builtin_prefetch(reinterpret_cast<char*>(free_) + 64, 1);
     ++live_;
     return new (node->storage) T(std::forward<Args>(args)...);
   }
