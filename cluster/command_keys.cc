@@ -153,6 +153,10 @@ bool IsOneKeyAtFixedPlace(const KeySpec& spec) {
 
 }  // namespace
 
+bool HasOneKeyAtFixedPlace(const CommandSpec& spec) {
+  return spec.keys.size() == 1 && IsOneKeyAtFixedPlace(spec.keys[0]);
+}
+
 uint32_t KeyRuns::TotalKeys() const {
   uint32_t total = 0;
   for (int i = 0; i < size; ++i) total += runs[i].count;
@@ -161,7 +165,7 @@ uint32_t KeyRuns::TotalKeys() const {
 
 KeyRuns FindKeys(const CommandSpec& spec, const resp::CommandView& command) {
   KeyRuns found;
-  if (spec.keys.size() == 1 && IsOneKeyAtFixedPlace(spec.keys[0])) [[likely]] {
+  if (HasOneKeyAtFixedPlace(spec)) [[likely]] {
     const size_t at = static_cast<size_t>(spec.keys[0].index);
     found.status = at < command.size() ? KeysStatus::kOk : KeysStatus::kSyntax;
     if (at < command.size()) Add(&found, at, 1, 1, spec.keys[0].is_channel);

@@ -47,6 +47,9 @@ bool AnyKey(const resp::CommandView& command, const KeyRuns& keys, F&& visit) {
   return false;
 }
 
+// Its keys are known before its last arguments are: there is one, at spec.keys[0].index.
+bool HasOneKeyAtFixedPlace(const CommandSpec& spec);
+
 // Requires: spec.ArityOk(command.size()). For a subcommand, `command` is still the whole command.
 KeyRuns FindKeys(const CommandSpec& spec, const resp::CommandView& command);
 

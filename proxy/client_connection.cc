@@ -44,7 +44,9 @@ ClientConnection::ClientConnection(Resources& resources, Router& router, LocalCo
       socket_(resources.io, *this),
       writer_(resources, socket_) {}
 
-ClientConnection::~ClientConnection() { DCHECK(partial_ == nullptr && backlog_.empty()); }
+ClientConnection::~ClientConnection() {
+  DCHECK(partial_ == nullptr && upload_ == nullptr && backlog_.empty());
+}
 
 void ClientConnection::Start(int fd, int64_t id) {
   session_.id = id;
@@ -80,7 +82,11 @@ void ClientConnection::OnReceived(Slice data) {
 
 void ClientConnection::Consume(Slice data) {
   std::string_view rest = data.view();
-  if (partial_ != nullptr) rest = ContinuePartial(data.chunk(), rest);
+  if (partial_ != nullptr) {
+    rest = ContinuePartial(data.chunk(), rest);
+  } else if (upload_ != nullptr) {
+    rest = PassOn(data.chunk(), rest);
+  }
   RequestScanner& scanner = resources_.scanner;
   while (!rest.empty() && state_ == State::kOpen) {
     if (blocked_) return Keep(data.chunk(), rest);
@@ -134,6 +140,7 @@ void ClientConnection::KeepPartial(std::string_view piece) {
   if (!GrowPartial(partial_->scanner.size_hint(), piece.size() + 1)) return;
   std::memcpy(partial_->block.begin, piece.data(), piece.size());
   partial_->size = piece.size();
+  if (ConsiderUpload()) blocked_ = true;
 }
 
 // Makes room for `needed` bytes, and for as much of what the command announces as it has earned by
@@ -163,6 +170,11 @@ bool ClientConnection::GrowPartial(size_t announced, size_t needed) {
 }
 
 void ClientConnection::ReleasePartial() {
+  DropUpload();
+  DropPartial();
+}
+
+void ClientConnection::DropPartial() {
   if (partial_ == nullptr) return;
   if (partial_->block.chunk != nullptr) ChunkPool::Unref(partial_->block.chunk);
   partial_->block = {nullptr, nullptr, nullptr};
@@ -170,7 +182,11 @@ void ClientConnection::ReleasePartial() {
   resources_.partials.Recycle(std::exchange(partial_, nullptr));
 }
 
-std::string_view ClientConnection::ContinuePartial(Chunk*, std::string_view data) {
+std::string_view ClientConnection::ContinuePartial(Chunk* chunk, std::string_view data) {
+  if (upload_ != nullptr && upload_->phase == Upload::Phase::kMayStart) {
+    if (!StartUpload()) blocked_ = true;
+    return blocked_ ? data : PassOn(chunk, data);
+  }
   while (!data.empty()) {
     PartialCommand& partial = *partial_;
     // Never more than the command needs, so that what follows it stays where it lies.
@@ -181,7 +197,11 @@ std::string_view ClientConnection::ContinuePartial(Chunk*, std::string_view data
     partial.size += taken;
     data.remove_prefix(taken);
     const ScanStatus status = partial.scanner.Scan({partial.block.begin, partial.size}, Limits());
-    if (status == ScanStatus::kNeedMore) continue;
+    if (status == ScanStatus::kNeedMore) {
+      if (!ConsiderUpload()) continue;
+      blocked_ = true;
+      return data;
+    }
     DCHECK(status != ScanStatus::kCommand || partial.scanner.consumed() == partial.size);
     if (Handle(status, partial.scanner, partial.block.chunk) == Progress::kStop && blocked_) {
       Keep(partial.block.chunk, {partial.block.begin, partial.size});
@@ -429,6 +449,10 @@ ClientConnection::Progress ClientConnection::Block() {
 // A client at its limit goes on when it is at half of it, not at each reply; one behind a fence as
 // soon as it can.
 bool ClientConnection::MayResume() const {
+  if (upload_ != nullptr) {
+    if (upload_->phase == Upload::Phase::kProbing) return false;
+    if (upload_->IsPassing()) return MayPassOn();
+  }
   const Config& config = resources_.config;
   return !replies_.HoldsFirst() && replies_.in_flight() <= config.client_pipeline_max / 2 &&
          replies_.bytes() <= config.client_output_soft_bytes / 2;
@@ -449,7 +473,8 @@ void ClientConnection::Resume() {
   input.Clear(resources_.segments);
   if (!blocked_ && state_ == State::kOpen) {
     if (!input_ended_) socket_.StartReceive();
-    if (input_ended_) replies_.blocking() ? Close() : Drain();
+    const bool cut = upload_ != nullptr && upload_->IsPassing();
+    if (input_ended_) replies_.blocking() || cut ? Close() : Drain();
   }
 }
 
@@ -491,12 +516,14 @@ void ClientConnection::OnReceiveEnded(int error) {
   // Half closed: what was asked is still answered, but nobody waits for what may never come: a node
   // would give an element to a client that has left.
   if (error != 0 || replies_.blocking()) return Close();
+  if (upload_ != nullptr && upload_->IsPassing() && !blocked_) return Close();
   input_ended_ = true;
   if (!blocked_) Drain();
 }
 
 void ClientConnection::Drain() {
   if (state_ != State::kOpen) return;
+  if (upload_ != nullptr && upload_->IsPassing()) return Close();  // The rest will not be read.
   state_ = State::kDraining;
   backlog_.Clear(resources_.segments);
   // What else the client sends is thrown away instead of left unread: TCP answers a close with

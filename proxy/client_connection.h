@@ -2,6 +2,7 @@
 //
 // Input:  received slice -> (what was kept from before) -> scanner -> Execute
 //   - a command that is cut is copied together in a PartialCommand;
+//   - a large one is passed on to its node while it arrives (Upload);
 //   - a command that has to wait (fence, limits) stays at the head of backlog_, and the socket is
 //   not read any more.
 // Output: ReplyQueue.
@@ -28,6 +29,7 @@
 #include "proxy/session.h"
 #include "proxy/socket_writer.h"
 #include "proxy/transaction.h"
+#include "proxy/upload.h"
 #include "resp/request_scanner.h"
 #include "uring/intrusive_list.h"
 #include "uring/socket.h"
@@ -50,6 +52,7 @@ class ClientOwner {
 class ClientConnection final : public uring::SocketListener,
                                public Flushable,
                                private SessionObserver,
+                               private ProbeObserver,
                                public ListLink<struct InClientList> {
  public:
   ClientConnection(Resources& resources, Router& router, LocalCommands& local,
@@ -93,6 +96,14 @@ class ClientConnection final : public uring::SocketListener,
   void KeepPartial(std::string_view piece);
   bool GrowPartial(size_t announced, size_t needed);
   void ReleasePartial();
+  void DropPartial();
+  // client_upload.cc
+  bool ConsiderUpload();
+  void OnProbed(bool may_pass_on) override;
+  bool StartUpload();
+  std::string_view PassOn(uring::Chunk* chunk, std::string_view data);
+  bool MayPassOn() const;
+  void DropUpload();
   Progress Handle(resp::ScanStatus status, const resp::RequestScanner& scanner,
                   uring::Chunk* chunk);
   Progress ExecuteWhereItLies(const resp::CommandView& command, uring::Chunk* chunk);
@@ -133,6 +144,7 @@ class ClientConnection final : public uring::SocketListener,
   bool blocked_ = false;      // The next command has to wait.
   bool input_ended_ = false;  // The client has closed its sending side.
   PartialCommand* partial_ = nullptr;
+  std::unique_ptr<Upload> upload_;  // Since the command under way was found to be large.
   SegmentList backlog_;
   std::unique_ptr<Transaction> transaction_;  // Since MULTI.
   Session session_;

@@ -54,6 +54,7 @@ struct Config {
   uint64_t client_output_hard_bytes = 256 << 20;
   uint64_t memory_limit_bytes = 1 << 30;  // Per worker.
   uint64_t stream_reply_bytes_min = 64 << 10;
+  uint64_t stream_command_bytes_min = 1 << 20;  // 0: never.
 
   uint32_t request_args_max = 1 << 20;
   uint32_t request_bulk_bytes_max = 512u << 20;

@@ -22,6 +22,13 @@ inline constexpr std::string_view kErrorOutcomeUnknown =
 inline constexpr std::string_view kErrorOwnConnections =
     "-ERR too many blocked clients: every connection to the node that --own_connections_max allows "
     "is in use\r\n";
+// For commands that are passed on while they arrive (--stream_command_bytes_min).
+inline constexpr std::string_view kErrorUploadMoved =
+    "-ERR upstream moved: the slot moved while a large command was passed on, it has not been "
+    "executed\r\n";
+inline constexpr std::string_view kErrorUploadLost =
+    "-ERR upstream lost: the node's connection broke while a large command was passed on, it has "
+    "not been executed\r\n";
 inline constexpr std::string_view kErrorTooManyRedirects =
     "-ERR upstream redirects: the cluster redirected the command too often, it has not been "
     "executed\r\n";

@@ -75,6 +75,10 @@ DEFINE_string(client_stall_timeout, "1s",
               "Longest time a node's connection waits for a client that a long reply streams to");
 DEFINE_uint64(stream_reply_bytes_min, 64 << 10,
               "A reply of which so much has arrived is passed on while the rest arrives");
+DEFINE_uint64(
+    stream_command_bytes_min, 1 << 20,
+    "A write with one key and an argument of so many bytes is passed on to its node while "
+    "it arrives; 0 = all are gathered first");
 DEFINE_string(requirepass, "", "Password that clients must give with AUTH; empty = none");
 DEFINE_string(upstream_username, "", "User for AUTH at the nodes; empty = the default user");
 DEFINE_string(upstream_password, "", "Password for AUTH at the nodes; empty = no AUTH");
@@ -163,6 +167,7 @@ void ReadLimits(Config* config) {
   config->script_cache_bytes = FLAGS_script_cache_bytes;
   config->compute_bytes_max = FLAGS_compute_bytes_max;
   config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
+  config->stream_command_bytes_min = FLAGS_stream_command_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
   config->own_connections_max = FLAGS_own_connections_max;
 }

@@ -32,6 +32,7 @@ struct Question {
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
   bool blocks = false;        // On a connection of its own; at most one question of a round.
+  bool uploads = false;       // So is this: only the head of the command, its client adds the rest.
 };
 
 // What an operation wants next.
@@ -59,6 +60,11 @@ class Round {
   void AskBlocking(uint16_t slot, std::string command) {
     questions_.push_back(
         {std::move(command), slot, {}, /*repeatable=*/true, false, /*blocks=*/true});
+  }
+  // The rest of the command follows from the client (Router::UploadLink). Never asked again.
+  void AskUpload(uint16_t slot, std::string head) {
+    questions_.push_back({std::move(head), slot, {}, /*repeatable=*/false});
+    questions_.back().uploads = true;
   }
   // Asks nobody, but waits until Router::Resume is called with the id returned. Safe to be called
   // when the operation has gone meanwhile: the id is never used again.

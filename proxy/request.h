@@ -71,6 +71,8 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool prefers_replica : 1 = false;
   bool is_unit : 1 = false;     // Several commands, MULTI to EXEC; the last reply counts.
   bool is_private : 1 = false;  // On a connection of its own, as it may block.
+  bool is_upload : 1 = false;   // Its command is passed on while it arrives: `bytes` is its head,
+  bool is_cut : 1 = false;      // and the rest has not all been given to its link.
   bool healed : 1 = false;      // Its node did not know its script, and got it.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.

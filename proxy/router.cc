@@ -378,6 +378,8 @@ void Router::SendInternal(UpstreamNode* node, std::string_view command, Internal
 bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
                           UpstreamConnection* from) {
   using cluster::ErrorKind;
+  if (request->is_upload) [[unlikely]]
+    return NoteUploadRefused(request, redirect);
   switch (redirect.kind) {
     case ErrorKind::kOther:
       return false;
@@ -487,7 +489,8 @@ void Router::OnRequestLost(Request* request, bool sent) {
     request->streaming = false;
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
-  if (sent && !request->read_only) {
+  if (request->is_cut) return DeliverText(resources_, request, kErrorUploadLost);
+  if ((sent || request->is_upload) && !request->read_only) {
     resources_.stats.errors_outcome_unknown.Add();
     if (ClientOf(request)->delayed() > 0) OnOvertaking(request);
     return DeliverText(resources_, request, kErrorOutcomeUnknown);

@@ -77,6 +77,14 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // it.
   void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
 
+  // Asks the owner of `slot` whether it serves `key` now: what is passed on while it arrives cannot
+  // follow a redirect. Any reply but an integer means no. Returns false, and asks nobody, when no
+  // command for the slot should be passed on at the moment.
+  bool ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply);
+  // Where the rest of the command goes whose head an operation has asked with (Round::AskUpload);
+  // nullptr before there is a connection, and after the end.
+  static UpstreamConnection* UploadLink(const ReplyQueue& client);
+
   // Offers delayed requests again, all of them: those of one client keep their order.
   void RunDelayed();
   // The map has changed: what waits for a node goes where its slot is now.
@@ -112,6 +120,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void OnAnswered(SplitState* split) override;
   void OnAbandoned(UpstreamConnection* own_link) override;
   // A connection to `node` for `request` alone; nullptr when there is none now.
+  bool NoteUploadRefused(const Request* request, const cluster::Redirect& redirect);
   UpstreamConnection* OwnLink(Request* request, UpstreamNode* node);
   void RenewBlocking(Request* request);
   void Advance(SplitState* split, std::span<const std::string_view> answers);

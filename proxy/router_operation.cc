@@ -5,10 +5,12 @@
 #include <string>
 #include <utility>
 
+#include "cluster/redirect.h"
 #include "proxy/reply_merger.h"
 #include "proxy/router.h"
 #include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
+#include "resp/writer.h"
 
 namespace rcproxy::proxy {
 
@@ -76,7 +78,8 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
-    part->is_private = question.blocks;
+    part->is_private = question.blocks || question.uploads;
+    part->is_upload = part->is_cut = question.uploads;
     if (question.blocks) client->SetBlocking(true);
     const std::string& bytes = question.command;
     std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
@@ -104,6 +107,37 @@ void Router::RenewBlocking(Request* request) {
   const Staging::Block block = resources_.upstream_staging.Take(command.size(), command.size());
   std::memcpy(block.begin, command.data(), command.size());
   request->bytes = uring::Slice::Adopt(block.chunk, block.begin, command.size());
+}
+
+// ---- commands that are passed on while they arrive
+
+bool Router::ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply) {
+  UpstreamNode* const owner = table_.Find(slot).primary;
+  if (owner == nullptr || !owner->HasRoomForOwnLink() || moving_slots_.Has(slot)) return false;
+  std::string question;
+  resp::AppendArrayHeader(&question, 2);
+  resp::AppendBulk(&question, "EXISTS");
+  resp::AppendBulk(&question, key);
+  SendInternal(owner, question, reply);
+  return true;
+}
+
+UpstreamConnection* Router::UploadLink(const ReplyQueue& client) {
+  const Request* const front = client.Front();
+  return front != nullptr && front->is_split ? front->split->own_link : nullptr;
+}
+
+// The rest of the command has gone by: it cannot be sent to anybody else. What is learnt from the
+// node's answer is for the next ones.
+bool Router::NoteUploadRefused(const Request* request, const cluster::Redirect& redirect) {
+  const bool moving =
+      redirect.kind == cluster::ErrorKind::kAsk || redirect.kind == cluster::ErrorKind::kTryAgain;
+  if (moving) {
+    moving_slots_.Note(request->slot, resources_.io.NowNs());
+  } else {
+    topology_.RequestRefresh();
+  }
+  return false;
 }
 
 void Router::OnAbandoned(UpstreamConnection* own_link) { own_link->Leave(); }

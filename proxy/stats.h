@@ -46,6 +46,7 @@ class Counter {
   X(commands_refused, counter, "Commands answered with an error by rcproxy")                       \
   X(requests_sent, counter, "Requests handed to node connections, parts and retries included")     \
   X(requests_in_flight, gauge, "Requests not answered yet")                                        \
+  X(uploads, counter, "Large commands that were passed on while they arrived")                     \
   X(operations, counter, "Commands that took several questions to nodes: SCAN, for example")       \
   X(scripts_healed, counter, "Scripts given to a node that did not know them")                     \
   X(fences, counter,                                                                               \

@@ -23,6 +23,7 @@ using uring::Slice;
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+constexpr size_t kUploadAheadBytes = 512 << 10;  // Of a large command, waiting to be sent.
 constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 
 // What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
@@ -113,6 +114,28 @@ void UpstreamConnection::AcceptAgain(Request* request) {
   Queue(request);
 }
 
+bool UpstreamConnection::MayAppend() const {
+  return state_ == State::kReady && !pending_.IsEmpty() && pending_.Front()->is_cut &&
+         output_.bytes() < kUploadAheadBytes;
+}
+
+void UpstreamConnection::Append(Chunk* chunk, std::string_view piece) {
+  DCHECK(MayAppend());
+  output_.AppendFrom(chunk, piece);
+  queued_bytes_ += piece.size();
+  resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+void UpstreamConnection::EndUpload() {
+  pending_.Front()->is_cut = false;
+  progress_ns_ = resources_.io.NowNs();
+}
+
+void UpstreamConnection::WakeUploader(const Request* request) {
+  if (const ReplyQueue* client = ClientOf(request))
+    resources_.MarkDirty(resources_.dirty_clients, client->connection());
+}
+
 void UpstreamConnection::Queue(Request* request) {
   queued_bytes_ += request->bytes.size();
   request->state = Request::State::kSent;
@@ -120,6 +143,8 @@ void UpstreamConnection::Queue(Request* request) {
   pending_.PushBack(request);
   resources_.stats.requests_sent.Add();
   resources_.MarkDirty(resources_.dirty_upstreams, this);
+  if (request->is_upload) [[unlikely]]
+    WakeUploader(request);
 }
 
 void UpstreamConnection::Flush() { submitted_bytes_ += writer_.Flush(output_); }
@@ -133,6 +158,9 @@ void UpstreamConnection::OnSent(size_t bytes, int error) {
     return;
   }
   if (!output_.empty()) resources_.MarkDirty(resources_.dirty_upstreams, this);
+  const Request* front = pending_.Front();
+  if (front != nullptr && front->is_cut && output_.bytes() < kUploadAheadBytes / 2) [[unlikely]]
+    WakeUploader(front);
 }
 
 // ---- replies
@@ -173,6 +201,8 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     resources_.stats.upstream_protocol_errors.Add();
     return Fail("a reply without a request");
   }
+  if (pending_.Front()->is_cut) [[unlikely]]
+    return Fail("a reply before the end of its request");
   if (pending_.Front()->is_unit && !EndsUnit(frame)) [[unlikely]]
     return;
   pending_.PrefetchSecond();
@@ -492,8 +522,10 @@ void UpstreamConnection::ReleaseWaiting() {
 }
 
 void UpstreamConnection::CheckTimeout(int64_t now_ns) {
-  if (kind_.is_own) return;  // Its request may block for as long as it likes.
   if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return;
+  const Request* front = pending_.Front();
+  // Its request may block for as long as it likes, or its client may take its time.
+  if (kind_.is_own && (!front->is_upload || front->is_cut)) return;
   if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
   resources_.stats.upstream_timeouts.Add();
   Fail("no reply in time");

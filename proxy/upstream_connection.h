@@ -86,6 +86,15 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   // Takes a request again: its command is in request->bytes.
   void AcceptAgain(Request* request);
 
+  // For a request that is_upload, of which Accept got the head: adds what has arrived since.
+  // Requires: MayAppend().
+  void Append(uring::Chunk* chunk, std::string_view piece);
+  // Whether its head is on its way, and not too much is waiting to be sent. When that becomes true
+  // the client is flushed.
+  bool MayAppend() const;
+  // The command is complete.
+  void EndUpload();
+
   // Closes; every request in it is reported to the observer. Idempotent.
   void Fail(std::string_view reason);
   // Closes without anybody's failure: its only client has left, or it is not needed.
@@ -146,6 +155,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void Lose(Request* request, bool sent);
   // The request on a connection of its own has been answered or lost.
   void GiveBack(Request* request);
+  void WakeUploader(const Request* request);
   void Idle();
 
   Resources& resources_;

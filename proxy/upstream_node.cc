@@ -68,6 +68,10 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
   return link;
 }
 
+bool UpstreamNode::HasRoomForOwnLink() const {
+  return !free_own_links_.empty() || own_links_.size() < resources_.config.own_connections_max;
+}
+
 void UpstreamNode::ReturnOwnLink(UpstreamConnection* link) {
   resources_.stats.own_connections.Sub();
   free_own_links_.push_back(link);

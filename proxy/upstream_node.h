@@ -30,6 +30,8 @@ class UpstreamNode {
   // A connection for one request alone, until it is given back; nullptr in back-off and at the
   // limit.
   UpstreamConnection* TakeOwnLink(bool resp3);
+  // Whether TakeOwnLink would find or make one, as far as its limit goes.
+  bool HasRoomForOwnLink() const;
   void ReturnOwnLink(UpstreamConnection* link);
   // Closes those that nobody has used since `before_ns`, and forgets closed ones.
   void SweepOwnLinks(int64_t before_ns);

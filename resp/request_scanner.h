@@ -81,6 +81,23 @@ class RequestScanner {
         data_ != nullptr ? std::string_view(data_, consumed_) : std::string_view(rewritten_);
     return CommandView(bytes, {args_.data(), args_count_});
   }
+  // After kNeedMore: the argument whose length is known and whose bytes have not all come. `begin`
+  // is its offset in the input, `bytes` its length, both 0 when there is none or when the command
+  // will have to be rewritten. `index` of `arguments`.
+  struct OpenArgument {
+    size_t begin = 0;
+    uint32_t bytes = 0;
+    uint32_t index = 0;
+    uint32_t arguments = 0;
+  };
+  OpenArgument open_argument() const {
+    if (state_ != State::kPayload || malformed_ends_) return {};
+    return {position_, payload_bytes_, args_count_, args_expected_};
+  }
+  // The arguments before it. `input`: as Scan had it.
+  CommandView arguments_before(std::string_view input) const {
+    return CommandView(input.substr(0, position_), {args_.data(), args_count_});
+  }
   // After kCommand and kEmpty: how many bytes of the input are done with.
   size_t consumed() const { return consumed_; }
   // A lower bound of the whole command's size, as far as it is known; grows.

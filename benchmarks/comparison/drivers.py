@@ -4,6 +4,7 @@ Every driver returns a dict with requests, requests_per_second and, where it kno
 p99_ms and p999_ms; DriverError when the run cannot be used.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -98,26 +99,33 @@ def _run(argv, cpu, timeout_s, stdin_value=None):
     return text
 
 
-def measure_idle(workload, running):
-    """Opens clients, uses each once, and says what a client that waits costs."""
-    before = usage.sample(running.pid)
+@contextlib.contextmanager
+def connected(count, port):
+    """So many clients, each of which has asked once."""
     clients = []
     try:
-        for index in range(workload.clients):
-            client = RespClient(f"{usage.HOST}:{running.port}", timeout_s=20)
+        for index in range(count):
+            client = RespClient(f"{usage.HOST}:{port}", timeout_s=20)
             clients.append(client)
             reply = client.command("GET", f"v64:{index:012d}")
             if isinstance(reply, RespError):
                 raise DriverError(f"client {index}: {reply}")
-        time.sleep(0.5)
-        used = usage.sample(running.pid)
-        time.sleep(2)
-        later = usage.sample(running.pid)
+        yield
     except (OSError, Disconnected) as error:
         raise DriverError(f"client {len(clients)}: {error}") from None
     finally:
         for client in clients:
             client.close()
+
+
+def measure_idle(workload, running):
+    """Opens clients, uses each once, and says what a client that waits costs."""
+    before = usage.sample(running.pid)
+    with connected(workload.clients, running.port):
+        time.sleep(0.5)
+        used = usage.sample(running.pid)
+        time.sleep(2)
+        later = usage.sample(running.pid)
     idle_cpu = usage.cpu_seconds(used, later)[0] / 2
     return {"rss_mib": used.rss_kib / 1024, "start_rss_mib": before.rss_kib / 1024,
             "kib_per_client": (used.rss_kib - before.rss_kib) / workload.clients,

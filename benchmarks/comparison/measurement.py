@@ -33,9 +33,10 @@ def run(workload, competitor, setting):
         running.wait_until_ready()
         if workload.driver == "idle":
             return drivers.measure_idle(workload, running)
-        load = _calibrate(workload, running, setting)
-        wait_until_idle(lambda: servers.sample(competitor.backend))
-        return _timed(load, running, servers)
+        with drivers.connected(workload.crowd, running.port):
+            load = _calibrate(workload, running, setting)
+            wait_until_idle(lambda: servers.sample(competitor.backend))
+            return _timed(load, running, servers)
     except (drivers.DriverError, RuntimeError, OSError) as error:
         return {"error": str(error)[:300]}
     finally:

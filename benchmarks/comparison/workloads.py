@@ -20,6 +20,7 @@ class Workload:
     value_bytes: int = 64
     command: tuple = ()  # "@" stands for a value.
     rate: int = 0
+    crowd: int = 0  # Further clients that have asked once and stay connected.
 
     @property
     def keys(self):
@@ -57,6 +58,9 @@ _ALL = [
              command=("MGET", *[_key(64)] * 10)),
     Workload("mset10", "MSET of 10 keys over all slots, 50 clients", "redis-benchmark",
              command=("MSET", *[_key(64), "@"] * 10)),
+    Workload("mget100", "MGET of 100 keys over all slots, 50 clients", "redis-benchmark",
+             command=("MGET", *[_key(64)] * 100)),
+    _get("crowd_10000", "64 B, 98 clients, and 9,800 that are connected and idle", clients=98, crowd=9_800),
     Workload("rate", "9 GET : 1 SET of 64 B at 15,000 requests/s, 50 clients, replies checked",
              "rate", rate=15_000),
     Workload("churn", "connect, one GET, close; 50 clients", "churn"),
