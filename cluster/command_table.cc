@@ -156,6 +156,16 @@ const CommandSpec& CommandNamed(std::string_view name) {
   return *spec;
 }
 
+const CommandSpec* CommandById(int id) {
+  for (const CommandSpec& spec : kCommands) {
+    if (spec.id == id) return &spec;
+    for (const CommandSpec& sub : spec.subcommands) {
+      if (sub.id == id) return &sub;
+    }
+  }
+  return nullptr;
+}
+
 std::span<const CommandSpec> AllCommands() { return kCommands; }
 
 int CommandIdCount() { return kCommandIds; }

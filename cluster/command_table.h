@@ -121,6 +121,8 @@ const CommandSpec* FindCommand(std::string_view name);
 const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view name);
 // For a name that the caller knows to be in the table, as CommandSpec::name has it: "client|list".
 const CommandSpec& CommandNamed(std::string_view name);
+// The one with CommandSpec::id `id`, or nullptr. For cold paths.
+const CommandSpec* CommandById(int id);
 // All commands, sorted by name.
 std::span<const CommandSpec> AllCommands();
 // One more than the largest id, for arrays of counters.

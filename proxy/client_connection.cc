@@ -33,16 +33,11 @@ constexpr uint16_t kLookTwice = cluster::kFlagNotYet | cluster::kFlagBlocking |
 
 }  // namespace
 
-ClientConnection::ClientConnection(Resources& resources, Router& router, LocalCommands& local,
-                                   const Operations& operations, ClientOwner& owner)
-    : resources_(resources),
-      router_(router),
-      local_(local),
-      operations_(operations),
-      owner_(owner),
-      replies_(resources, this),
-      socket_(resources.io, *this),
-      writer_(resources, socket_) {}
+ClientConnection::ClientConnection(const ClientContext& context)
+    : context_(context),
+      resources_(context.resources),
+      replies_(resources_, this),
+      socket_(resources_.io, *this) {}
 
 ClientConnection::~ClientConnection() {
   DCHECK(partial_ == nullptr && upload_ == nullptr && backlog_.empty());
@@ -74,7 +69,7 @@ void ClientConnection::OnReceived(Slice data) {
   if (state_ != State::kOpen) return;
   if (blocked_) return Keep(data.chunk(), data.view());
   Consume(std::move(data));
-  if (owner_.UnderMemoryPressure() && state_ == State::kOpen && socket_.receiving()) {
+  if (context_.owner.UnderMemoryPressure() && state_ == State::kOpen && socket_.receiving()) {
     resources_.stats.client_pauses.Add();
     socket_.PauseReceive();  // Until BeforeFlush finds that there is room.
   }
@@ -265,23 +260,23 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
       if ((spec.flags & kLookTwice) != 0) [[unlikely]] {
         if (spec.Has(cluster::kFlagNotYet)) break;
         if (spec.Has(cluster::kFlagBlocking)) {
-          if (auto operation = operations_.MakeBlocking(spec, command, session_.protocol))
+          if (auto operation = context_.operations.MakeBlocking(spec, command, session_.protocol))
             return RunOperation(spec, std::move(operation));
         }
         if (spec.Has(cluster::kFlagOperation))
-          return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
-        if (spec.Has(cluster::kFlagScriptBody)) router_.NoteScript(spec, command);
+          return RunOperation(spec, context_.operations.Make(spec, command, session_.protocol));
+        if (spec.Has(cluster::kFlagScriptBody)) context_.router.NoteScript(spec, command);
       }
       return RunRouted(spec, command, chunk);
     case Route::kLocal:
       if (spec.Has(cluster::kFlagOperation))
-        return RunOperation(spec, operations_.Make(spec, command, session_.protocol));
+        return RunOperation(spec, context_.operations.Make(spec, command, session_.protocol));
       return RunLocal(spec, command);
     case Route::kTransaction:
       return RunTransaction(spec);
     case Route::kBlocking:
       if (spec.Has(cluster::kFlagNotYet)) break;
-      return RunOperation(spec, operations_.MakeBlocking(spec, command, session_.protocol));
+      return RunOperation(spec, context_.operations.MakeBlocking(spec, command, session_.protocol));
     case Route::kContainer:
     case Route::kPubSub:
     case Route::kTracking:
@@ -294,7 +289,7 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
 
 ClientConnection::Progress ClientConnection::RunRouted(const CommandSpec& spec,
                                                        const CommandView& command, Chunk* chunk) {
-  switch (router_.Route(&replies_, spec, command, chunk)) {
+  switch (context_.router.Route(&replies_, spec, command, chunk)) {
     case Router::Verdict::kTaken:
       return OnIssued(spec, command);
     case Router::Verdict::kWait:
@@ -308,24 +303,24 @@ ClientConnection::Progress ClientConnection::RunRouted(const CommandSpec& spec,
 ClientConnection::Progress ClientConnection::OnIssued(const CommandSpec& spec,
                                                       const CommandView& command) {
   resources_.stats.commands.Add();
-  session_.last_command = &spec;
+  session_.last_command = spec.id;
   if (resources_.config.log_every_n > 0) LogSample(spec, command);
   return Progress::kContinue;
 }
 
 ClientConnection::Progress ClientConnection::RunOperation(const CommandSpec& spec,
                                                           std::unique_ptr<Operation> operation) {
-  if (router_.Start(&replies_, spec, std::move(operation)) == Router::Verdict::kWait)
+  if (context_.router.Start(&replies_, spec, std::move(operation)) == Router::Verdict::kWait)
     return Block();
   resources_.stats.commands.Add();
-  session_.last_command = &spec;
+  session_.last_command = spec.id;
   return Progress::kContinue;
 }
 
 ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& spec,
                                                             const CommandView& command) {
   if (std::unique_ptr<Operation> operation =
-          operations_.MakeCrossSlot(spec, command, session_.protocol))
+          context_.operations.MakeCrossSlot(spec, command, session_.protocol))
     return RunOperation(spec, std::move(operation));
   resources_.stats.errors_crossslot.Add();
   resources_.stats.commands_refused.Add();
@@ -345,15 +340,17 @@ void ClientConnection::LogSample(const CommandSpec& spec, const CommandView& com
 
 ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
                                                       const CommandView& command) {
-  if (replies_.HoldsAll() || (local_.WaitsForEarlier(spec) && !replies_.empty())) return Block();
+  if (replies_.HoldsAll() || (context_.local.WaitsForEarlier(spec) && !replies_.empty()))
+    return Block();
   resources_.stats.commands.Add();
   resources_.stats.commands_local.Add();
-  session_.last_command = &spec;
+  session_.last_command = spec.id;
   std::string& reply = resources_.reply_text;
   reply.clear();
-  const LocalCommands::After after = local_.Run(spec, command, &session_, &reply);
+  const LocalCommands::After after = context_.local.Run(spec, command, &session_, &reply);
   if (after == LocalCommands::After::kOperation) {
-    const Router::Verdict verdict = router_.Start(&replies_, spec, local_.TakeOperation());
+    const Router::Verdict verdict =
+        context_.router.Start(&replies_, spec, context_.local.TakeOperation());
     CHECK(verdict == Router::Verdict::kTaken) << spec.name;
     return Progress::kContinue;
   }
@@ -383,12 +380,12 @@ ClientConnection::Progress ClientConnection::ReplyLocally(std::string_view reply
 
 ClientConnection::Progress ClientConnection::QueueInTransaction(const CommandSpec& spec,
                                                                 const CommandView& command) {
-  session_.last_command = &spec;
+  session_.last_command = spec.id;
   return ReplyLocally(transaction_->Queue(spec, command));
 }
 
 ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& spec) {
-  session_.last_command = &spec;
+  session_.last_command = spec.id;
   if (spec.name == "multi") {
     if (transaction_ != nullptr) return ReplyLocally("-ERR MULTI calls can not be nested\r\n");
     transaction_ = std::make_unique<Transaction>(resources_.config.request_bytes_max);
@@ -415,8 +412,8 @@ ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   }
   const int slot = transaction_->slot();
   const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
-  if (router_.RouteUnit(&replies_, spec, transaction_->Unit(), route_slot,
-                        transaction_->read_only()) == Router::Verdict::kWait) {
+  if (context_.router.RouteUnit(&replies_, spec, transaction_->Unit(), route_slot,
+                                transaction_->read_only()) == Router::Verdict::kWait) {
     return Block();
   }
   transaction_.reset();
@@ -485,7 +482,7 @@ void ClientConnection::BeforeFlush() {
   if (state_ != State::kOpen) return;
   if (blocked_) {
     if (MayResume()) Resume();
-  } else if (!socket_.receiving() && !input_ended_ && !owner_.UnderMemoryPressure()) {
+  } else if (!socket_.receiving() && !input_ended_ && !context_.owner.UnderMemoryPressure()) {
     socket_.StartReceive();
   }
 }
@@ -496,12 +493,12 @@ void ClientConnection::Flush() {
     resources_.stats.clients_closed_output_limit.Add();
     return Close();
   }
-  writer_.Flush(replies_.output());
+  writer_.Flush(resources_, &socket_, replies_.output());
   FinishIfDrained();
 }
 
 void ClientConnection::OnSent(size_t bytes, int error) {
-  writer_.OnSent(bytes, &replies_.output());
+  writer_.OnSent(resources_, bytes, &replies_.output());
   if (error != 0) return Close();
   if (replies_.stalled()) replies_.ResumeStalled();
   // Also when nothing is left: a blocked client may go on, a draining one may be done.
@@ -544,12 +541,12 @@ void ClientConnection::Close() {
 }
 
 void ClientConnection::OnSocketClosed() {
-  writer_.Reset();
+  writer_.Reset(resources_);
   ReleasePartial();
   backlog_.Clear(resources_.segments);
   replies_.Abandon();
   if (Flushable::IsLinked()) Flushable::Unlink();
-  owner_.OnClientGone(this);
+  context_.owner.OnClientGone(this);
 }
 
 size_t ClientConnection::InputBytes() const {

@@ -49,14 +49,22 @@ class ClientOwner {
   ~ClientOwner() = default;
 };
 
+// What all clients of a worker share.
+struct ClientContext {
+  Resources& resources;
+  Router& router;
+  LocalCommands& local;
+  const Operations& operations;
+  ClientOwner& owner;
+};
+
 class ClientConnection final : public uring::SocketListener,
                                public Flushable,
                                private SessionObserver,
-                               private ProbeObserver,
                                public ListLink<struct InClientList> {
  public:
-  ClientConnection(Resources& resources, Router& router, LocalCommands& local,
-                   const Operations& operations, ClientOwner& owner);
+  // `context` outlives this.
+  explicit ClientConnection(const ClientContext& context);
   ~ClientConnection();
 
   // Takes over an accepted descriptor.
@@ -99,7 +107,7 @@ class ClientConnection final : public uring::SocketListener,
   void DropPartial();
   // client_upload.cc
   bool ConsiderUpload();
-  void OnProbed(bool may_pass_on) override;
+  void OnProbed(bool may_pass_on);
   bool StartUpload();
   std::string_view PassOn(uring::Chunk* chunk, std::string_view data);
   bool MayPassOn() const;
@@ -135,11 +143,8 @@ class ClientConnection final : public uring::SocketListener,
   resp::RequestLimits Limits() const;
   void ProtocolError(std::string_view line);
 
-  Resources& resources_;
-  Router& router_;
-  LocalCommands& local_;
-  const Operations& operations_;
-  ClientOwner& owner_;
+  const ClientContext& context_;
+  Resources& resources_;  // The context's.
   State state_ = State::kOpen;
   bool blocked_ = false;      // The next command has to wait.
   bool input_ended_ = false;  // The client has closed its sending side.

@@ -30,9 +30,10 @@ bool ClientConnection::ConsiderUpload() {
   upload_->spec = candidate.spec;
   upload_->slot = cluster::HashSlot(candidate.key);
   upload_->phase = Upload::Phase::kProbing;
-  auto* probe = new UploadProbe(this);
+  auto* probe = new UploadProbe(
+      [](void* self, bool yes) { static_cast<ClientConnection*>(self)->OnProbed(yes); }, this);
   upload_->probe = probe;
-  if (!router_.ProbeForUpload(upload_->slot, candidate.key, probe)) probe->OnLost();
+  if (!context_.router.ProbeForUpload(upload_->slot, candidate.key, probe)) probe->OnLost();
   return upload_->phase != Upload::Phase::kHeld;
 }
 
@@ -46,12 +47,12 @@ void ClientConnection::OnProbed(bool may_pass_on) {
 bool ClientConnection::StartUpload() {
   const resp::RequestScanner::OpenArgument open = partial_->scanner.open_argument();
   const std::string_view arrived(partial_->block.begin, partial_->size);
-  const Router::Verdict verdict = router_.Start(
+  const Router::Verdict verdict = context_.router.Start(
       &replies_, *upload_->spec, MakeUploadOperation(upload_->slot, arrived.substr(0, open.begin)));
   if (verdict == Router::Verdict::kWait) return false;
   resources_.stats.commands.Add();
   resources_.stats.uploads.Add();
-  session_.last_command = upload_->spec;
+  session_.last_command = upload_->spec->id;
   const resp::RequestLimits limits = Limits();
   const uint64_t so_far = uint64_t{open.begin} + open.bytes + 2;
   upload_->tail.emplace(open.bytes, open.arguments - open.index - 1, limits.bulk_bytes_max,

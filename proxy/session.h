@@ -10,10 +10,6 @@
 
 #include "resp/writer.h"
 
-namespace rcproxy::cluster {
-struct CommandSpec;
-}
-
 namespace rcproxy::proxy {
 
 struct SessionNames {
@@ -51,6 +47,8 @@ class SessionObserver {
 };
 
 struct Session {
+  static constexpr uint16_t kNoCommand = 0xffff;
+
   int64_t id = 0;  // Unique for the life of the process, growing.
   int64_t created_ns = 0;
   int64_t last_command_ns = 0;
@@ -60,7 +58,7 @@ struct Session {
   bool no_touch = false;
   resp::Protocol protocol = resp::Protocol::kResp2;
   ReadsFrom reads_from = ReadsFrom::kDefault;
-  const cluster::CommandSpec* last_command = nullptr;
+  uint16_t last_command = kNoCommand;  // CommandSpec::id
   std::unique_ptr<SessionNames> names;
   SessionObserver* observer = nullptr;
 

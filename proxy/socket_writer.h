@@ -3,7 +3,7 @@
 //
 // Owner: a connection. Thread: the worker's.
 // Invariant: bytes in flight are the first bytes of the queue, and stay there until the kernel has
-// taken them.
+// taken them. Holds no references, as there is one for every client.
 #pragma once
 
 #include <cstddef>
@@ -16,26 +16,21 @@ namespace rcproxy::proxy {
 
 class SocketWriter {
  public:
-  SocketWriter(Resources& resources, uring::Socket& socket)
-      : resources_(resources), socket_(socket) {}
+  SocketWriter() = default;
   ~SocketWriter() { CHECK(batch_ == nullptr); }
 
   // Starts a send of what is queued, unless one is in flight. Returns how many bytes were handed to
   // the kernel.
-  size_t Flush(const OutputQueue& queue);
+  size_t Flush(Resources& resources, uring::Socket* socket, const OutputQueue& queue);
   // To be called first thing from OnSent.
-  void OnSent(size_t bytes, OutputQueue* queue);
+  void OnSent(Resources& resources, size_t bytes, OutputQueue* queue);
   // To be called when the socket has closed.
-  void Reset() { ReleaseBatch(); }
-
- private:
-  void ReleaseBatch() {
-    if (batch_ != nullptr) resources_.batches.Delete(batch_);
+  void Reset(Resources& resources) {
+    if (batch_ != nullptr) resources.batches.Delete(batch_);
     batch_ = nullptr;
   }
 
-  Resources& resources_;
-  uring::Socket& socket_;
+ private:
   SendBatch* batch_ = nullptr;
 };
 

@@ -25,13 +25,13 @@ class SocketWriterTest : public testing::Test, private uring::SocketListener {
   void OnReceived(uring::Slice) override {}
   void OnReceiveEnded(int) override {}
   void OnSent(size_t bytes, int error) override {
-    writer_.OnSent(bytes, &queue_);
+    writer_.OnSent(sim_.resources, bytes, &queue_);
     sent_ += bytes;
     error_ = error;
     ++sends_;
-    if (error == 0 && go_on_) writer_.Flush(queue_);
+    if (error == 0 && go_on_) writer_.Flush(sim_.resources, &socket_, queue_);
   }
-  void OnSocketClosed() override { writer_.Reset(); }
+  void OnSocketClosed() override { writer_.Reset(sim_.resources); }
 
   // Queues as many segments as there are numbers.
   std::string QueuePieces(int count) {
@@ -50,7 +50,7 @@ class SocketWriterTest : public testing::Test, private uring::SocketListener {
   SimForTest sim_;
   OutputQueue queue_{sim_.resources.client_memory};
   uring::Socket socket_{sim_.io, *this};
-  SocketWriter writer_{sim_.resources, socket_};
+  SocketWriter writer_;
   sim::SimPeer* peer_ = nullptr;
   size_t sent_ = 0;
   int error_ = 0;
@@ -60,7 +60,7 @@ class SocketWriterTest : public testing::Test, private uring::SocketListener {
 
 TEST_F(SocketWriterTest, SendsOnePiece) {
   queue_.Append("hello");
-  EXPECT_EQ(writer_.Flush(queue_), 5u);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 5u);
   EXPECT_EQ(sim_.resources.batches.live(), 0u) << "one piece needs no batch";
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), "hello");
@@ -69,7 +69,7 @@ TEST_F(SocketWriterTest, SendsOnePiece) {
 
 TEST_F(SocketWriterTest, SendsManyPiecesAtOnce) {
   const std::string all = QueuePieces(5);
-  EXPECT_EQ(writer_.Flush(queue_), all.size());
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), all.size());
   EXPECT_EQ(sim_.resources.batches.live(), 1u);
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), all);
@@ -78,18 +78,18 @@ TEST_F(SocketWriterTest, SendsManyPiecesAtOnce) {
 }
 
 TEST_F(SocketWriterTest, SendsNothingWhenThereIsNothing) {
-  EXPECT_EQ(writer_.Flush(queue_), 0u);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 0u);
   EXPECT_FALSE(socket_.sending());
 }
 
 TEST_F(SocketWriterTest, WhatComesWhileASendIsUnderWayGoesWithTheNext) {
   queue_.Append("first ");
-  EXPECT_EQ(writer_.Flush(queue_), 6u);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 6u);
   queue_.Append("second");
-  EXPECT_EQ(writer_.Flush(queue_), 0u);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 0u);
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), "first ");
-  EXPECT_EQ(writer_.Flush(queue_), 6u);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 6u);
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), "first second");
 }
@@ -97,7 +97,7 @@ TEST_F(SocketWriterTest, WhatComesWhileASendIsUnderWayGoesWithTheNext) {
 TEST_F(SocketWriterTest, MoreThanABatchGoesInSeveralSends) {
   go_on_ = true;
   const std::string all = QueuePieces(3 * SendBatch::kPiecesMax + 1);
-  EXPECT_EQ(writer_.Flush(queue_), 2000u * SendBatch::kPiecesMax);
+  EXPECT_EQ(writer_.Flush(sim_.resources, &socket_, queue_), 2000u * SendBatch::kPiecesMax);
   sim_.RunUntil([this] { return queue_.empty(); });
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), all);
@@ -110,7 +110,7 @@ TEST_F(SocketWriterTest, ShortSendsLoseNothing) {
   link.short_send_one_in = 1;
   sim_.network.SetAllLinks(link);
   const std::string all = QueuePieces(100);
-  writer_.Flush(queue_);
+  writer_.Flush(sim_.resources, &socket_, queue_);
   sim_.RunUntil([this] { return queue_.empty(); });
   sim_.RunFor(sim::kMillisecond);
   EXPECT_EQ(peer_->received(), all);
@@ -121,7 +121,7 @@ TEST_F(SocketWriterTest, ASlowReaderGetsEverythingInTheEnd) {
   go_on_ = true;
   peer_->SetReading(false);
   const std::string all = QueuePieces(300);
-  writer_.Flush(queue_);
+  writer_.Flush(sim_.resources, &socket_, queue_);
   sim_.RunFor(sim::kSecond);
   EXPECT_FALSE(queue_.empty());
   peer_->SetReading(true);
@@ -134,7 +134,7 @@ TEST_F(SocketWriterTest, AFailedSendConsumesNothing) {
   const std::string all = QueuePieces(3);
   peer_->Reset();
   sim_.RunFor(sim::kMillisecond);
-  writer_.Flush(queue_);
+  writer_.Flush(sim_.resources, &socket_, queue_);
   sim_.RunFor(sim::kMillisecond);
   EXPECT_NE(error_, 0);
   EXPECT_EQ(queue_.bytes(), all.size());
@@ -143,7 +143,7 @@ TEST_F(SocketWriterTest, AFailedSendConsumesNothing) {
 
 TEST_F(SocketWriterTest, ClosingDuringASendReturnsTheBatch) {
   QueuePieces(3);
-  writer_.Flush(queue_);
+  writer_.Flush(sim_.resources, &socket_, queue_);
   socket_.Close();
   EXPECT_EQ(sim_.resources.batches.live(), 1u) << "the kernel still looks at it";
   sim_.RunUntil([this] { return socket_.is_closed(); });

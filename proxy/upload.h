@@ -27,30 +27,24 @@
 
 namespace rcproxy::proxy {
 
-class ProbeObserver {
- public:
-  virtual void OnProbed(bool may_pass_on) = 0;
-
- protected:
-  ~ProbeObserver() = default;
-};
-
 // Waits for the reply to the probe, also when its client has left. Deletes itself.
 class UploadProbe final : public InternalReply {
  public:
-  explicit UploadProbe(ProbeObserver* observer) : observer_(observer) {}
-  void Forget() { observer_ = nullptr; }
+  using Handler = void (*)(void* client, bool may_pass_on);
+  UploadProbe(Handler handler, void* client) : handler_(handler), client_(client) {}
+  void Forget() { client_ = nullptr; }
   void OnReply(std::string_view reply) override { Tell(reply.starts_with(':')); }
   void OnLost() override { Tell(false); }
 
  private:
   ~UploadProbe() = default;
   void Tell(bool may_pass_on) {
-    if (observer_ != nullptr) observer_->OnProbed(may_pass_on);
+    if (client_ != nullptr) handler_(client_, may_pass_on);
     delete this;
   }
 
-  ProbeObserver* observer_;
+  const Handler handler_;
+  void* client_;
 };
 
 struct Upload {

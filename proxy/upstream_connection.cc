@@ -54,7 +54,6 @@ UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& o
       kind_(kind),
       output_(resources.upstream_memory),
       socket_(resources.io, *this),
-      writer_(resources, socket_),
       connect_(
           [](uring::Completion* completion, uring::Event&& event) {
             reinterpret_cast<ConnectOperation*>(completion)->owner->OnConnected(event.result);
@@ -147,10 +146,12 @@ void UpstreamConnection::Queue(Request* request) {
     WakeUploader(request);
 }
 
-void UpstreamConnection::Flush() { submitted_bytes_ += writer_.Flush(output_); }
+void UpstreamConnection::Flush() {
+  submitted_bytes_ += writer_.Flush(resources_, &socket_, output_);
+}
 
 void UpstreamConnection::OnSent(size_t bytes, int error) {
-  writer_.OnSent(bytes, &output_);
+  writer_.OnSent(resources_, bytes, &output_);
   sent_bytes_ += bytes;
   submitted_bytes_ = sent_bytes_;  // A short send gave the rest back to us.
   if (error != 0) {
@@ -493,7 +494,7 @@ void UpstreamConnection::Lose(Request* request, bool sent) {
 
 void UpstreamConnection::OnSocketClosed() {
   resources_.stats.upstream_connections.Sub();
-  writer_.Reset();
+  writer_.Reset(resources_);
   Idle();
 }
 

@@ -40,6 +40,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
+      client_context_{resources_, router_, local_, operations_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
           resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
@@ -108,8 +109,7 @@ void Worker::AdoptClient(int fd, int64_t id) {
     host_.OnClientGone(index_);
     return;
   }
-  ClientConnection* client =
-      client_pool_.New(resources_, router_, local_, operations_, static_cast<ClientOwner&>(*this));
+  ClientConnection* client = client_pool_.New(client_context_);
   clients_.PushBack(client);
   ++client_count_;
   stats_.clients_accepted.Add();
@@ -161,8 +161,8 @@ std::string Worker::ListClients(const ClientFilter& filter) {
   ForEachClient([&](const ClientConnection& client) {
     const Session& session = client.session();
     if (!filter.Matches(session)) return;
-    const std::string_view command =
-        session.last_command != nullptr ? session.last_command->name : "NULL";
+    const cluster::CommandSpec* last = cluster::CommandById(session.last_command);
+    const std::string_view command = last != nullptr ? last->name : "NULL";
     lines += ClientInfoLine(session, command,
                             {.now_ns = resources_.io.NowNs(),
                              .input_bytes = client.InputBytes(),

@@ -132,6 +132,7 @@ class Worker final : public WorkerClients,
   LocalCommands local_;
   const Operations operations_;
   TopologyRefresher refresher_;
+  const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;
   ObjectPool<ClientConnection> client_pool_;
