@@ -552,7 +552,7 @@ void ClientConnection::OnSocketClosed() {
 size_t ClientConnection::InputBytes() const {
   const size_t partial = partial_ == nullptr ? 0 : partial_->capacity();
   const size_t queued = transaction_ == nullptr ? 0 : transaction_->bytes();
-  return backlog_.bytes() + partial + queued;
+  return backlog_.bytes() + partial + queued + UploadBytes();
 }
 
 void ClientConnection::CheckInvariants() const {

@@ -111,6 +111,7 @@ class ClientConnection final : public uring::SocketListener,
   bool StartUpload();
   std::string_view PassOn(uring::Chunk* chunk, std::string_view data);
   bool MayPassOn() const;
+  size_t UploadBytes() const;
   void DropUpload();
   Progress Handle(resp::ScanStatus status, const resp::RequestScanner& scanner,
                   uring::Chunk* chunk);

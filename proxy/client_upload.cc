@@ -98,6 +98,13 @@ bool ClientConnection::MayPassOn() const {
   return link != nullptr && link->MayAppend();
 }
 
+// That wait to be sent to the node.
+size_t ClientConnection::UploadBytes() const {
+  if (upload_ == nullptr || !upload_->IsPassing()) return 0;
+  const UpstreamConnection* link = Router::UploadLink(replies_);
+  return link != nullptr ? link->output_bytes() : 0;
+}
+
 void ClientConnection::DropUpload() {
   if (upload_ != nullptr && upload_->probe != nullptr) upload_->probe->Forget();
   upload_.reset();

@@ -177,6 +177,22 @@ TEST_F(ClientUploadTest, WhenTheNodeIsLostTheClientIsToldAndGoesOn) {
   EXPECT_EQ(cluster.OwnerOf("a").store().Get("a"), std::nullopt);
 }
 
+TEST_F(ClientUploadTest, AConnectionThatDoesNotOpenIsTriedAgain) {
+  Start();
+  sim::FakeNode& node = cluster.OwnerOf("a");
+  const std::string value = Value(50'000);
+  SimPeer* peer = Connect();
+  peer->Write(Set("a", value).substr(0, 3000));
+  Settle();  // The probe has been answered.
+  node.Kill();
+  peer->Write(Set("a", value).substr(3000));
+  RunFor(100 * kMillisecond);
+  EXPECT_EQ(peer->received(), "");
+  node.Restart();
+  EXPECT_EQ(Await(peer, kOk.size()), kOk);
+  EXPECT_EQ(node.store().Get("a"), value);
+}
+
 TEST_F(ClientUploadTest, WhenTheNodeIsLostAfterTheEndTheOutcomeIsUnknown) {
   Start();
   const std::string value = Value(5000);

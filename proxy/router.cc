@@ -489,8 +489,10 @@ void Router::OnRequestLost(Request* request, bool sent) {
     request->streaming = false;
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
-  if (request->is_cut) return DeliverText(resources_, request, kErrorUploadLost);
-  if ((sent || request->is_upload) && !request->read_only) {
+  // Once its link has had the head, what followed has gone by.
+  if (request->is_cut && request->state != Request::State::kWaiting)
+    return DeliverText(resources_, request, kErrorUploadLost);
+  if ((sent || (request->is_upload && !request->is_cut)) && !request->read_only) {
     resources_.stats.errors_outcome_unknown.Add();
     if (ClientOf(request)->delayed() > 0) OnOvertaking(request);
     return DeliverText(resources_, request, kErrorOutcomeUnknown);

@@ -116,6 +116,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
   int64_t last_used_ns() const { return progress_ns_; }
+  size_t output_bytes() const { return output_.bytes(); }
   void CheckInvariants() const;
 
   // Stallable: the client that a long reply streams to has caught up.

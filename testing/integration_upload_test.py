@@ -66,6 +66,31 @@ class UploadTest(IntegrationTest):
         print(f"RSS before {before / MIB:.1f} MiB, peak {peak[0] / MIB:.1f} MiB")
         self.assertLess(peak[0] - before, 24 * MIB)
 
+    def test_a_node_that_does_not_read_holds_only_its_client_up(self):
+        node = self.node_of("held")
+        elsewhere = next(key for key in map(str, range(100)) if self.node_of(key) is not node)
+        before = self.proxy.rss_bytes()
+        command = encode("SET", "held", bytes(100 * MIB))
+        with self.proxy.client() as client, self.proxy.client() as other:
+            client.send(command[: 2 * MIB])
+            time.sleep(0.2)
+            self.cluster.pause(node)
+            try:
+                writer = threading.Thread(target=client.send, args=(command[2 * MIB :],))
+                writer.start()
+                time.sleep(1)
+                self.assertTrue(writer.is_alive())
+                self.assertLess(self.proxy.rss_bytes() - before, 24 * MIB)
+                waiting = [int(line.split(b" qbuf=")[1].split()[0])
+                           for line in other.command("CLIENT", "LIST").splitlines()]  # fmt: skip
+                self.assertTrue(256 << 10 <= max(waiting) <= 8 * MIB, waiting)
+                self.assertEqual(other.command("SET", elsewhere, 1), "OK")
+            finally:
+                self.cluster.resume(node)
+            writer.join()
+            self.assertEqual(client.read_reply(), "OK")
+            self.assertEqual(client.command("STRLEN", "held"), 100 * MIB)
+
     def test_clients_that_leave_half_way(self):
         for number in range(30):
             with self.proxy.client() as client:
