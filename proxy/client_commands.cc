@@ -307,19 +307,27 @@ void Unpause(LocalCall& call) {
       OkReply);
 }
 
-// CLIENT UNBLOCK id [TIMEOUT | ERROR]: no client of rcproxy blocks.
+// CLIENT UNBLOCK id [TIMEOUT | ERROR]
 void Unblock(LocalCall& call) {
   const resp::CommandView& command = call.command;
   if (command.size() > 4) return call.SubcommandSyntaxError();
-  if (command.size() == 4 && !EqualsIgnoreCase(command[3], "timeout") &&
-      !EqualsIgnoreCase(command[3], "error")) {
+  const bool with_error = command.size() == 4 && EqualsIgnoreCase(command[3], "error");
+  if (command.size() == 4 && !with_error && !EqualsIgnoreCase(command[3], "timeout")) {
     return call.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
   }
   int64_t id = 0;
   if (!resp::ParseStrictInteger(command[2], &id)) {
     return call.Error("ERR value is not an integer or out of range");
   }
-  call.Integer(0);
+  Ask(
+      call,
+      [id, with_error](WorkerClients& worker) {
+        return std::string(worker.UnblockClient(id, with_error) ? "1" : "");
+      },
+      [](Answers answers) -> std::string {
+        const bool any = std::ranges::any_of(answers, [](auto answer) { return answer == "1"; });
+        return any ? ":1\r\n" : ":0\r\n";
+      });
 }
 
 void ResetStat(LocalCall& call) {
@@ -347,7 +355,7 @@ constexpr LocalHandlerRow kRows[] = {
     {"client|setinfo", SetInfo},
     {"client|setname", SetName},
     {"client|trackinginfo", TrackingInfo},
-    {"client|unblock", Unblock},
+    {"client|unblock", Unblock, /*waits=*/true},
     {"client|unpause", Unpause, /*waits=*/true},
     {"config|resetstat", ResetStat, /*waits=*/true},
 };

@@ -130,6 +130,11 @@ class WorkerClientsForTest final : public WorkerClients {
     asker = by;
     return killed;
   }
+  bool UnblockClient(int64_t id, bool error) override {
+    unblocked_id = id;
+    with_error = error;
+    return id == 7;
+  }
   void PauseClients(Pause asked, int64_t until) override {
     pause = asked;
     until_ns = until;
@@ -143,6 +148,8 @@ class WorkerClientsForTest final : public WorkerClients {
   int64_t asker = 0;
   Pause pause = Pause::kNone;
   int64_t until_ns = 0;
+  int64_t unblocked_id = 0;
+  bool with_error = false;
   int resets = 0;
 };
 
@@ -231,7 +238,13 @@ TEST_F(ClientsTest, PausesAndGoesOn) {
             "HELP.\r\n");
 }
 
-TEST_F(ClientsTest, NobodyIsBlocked) {
+TEST_F(ClientsTest, UnblockSaysWhetherOneWasBlocked) {
+  EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 7"), ":1\r\n");
+  EXPECT_FALSE(worker_.with_error);
+  EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 7 error"), ":1\r\n");
+  EXPECT_TRUE(worker_.with_error);
+  EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 7 Timeout"), ":1\r\n");
+  EXPECT_FALSE(worker_.with_error);
   EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 5"), ":0\r\n");
   EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 5 error"), ":0\r\n");
   EXPECT_EQ(local_.Ask("CLIENT UNBLOCK 5 x"),

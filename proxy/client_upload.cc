@@ -74,7 +74,7 @@ std::string_view ClientConnection::PassOn(Chunk* chunk, std::string_view data) {
       return data;
     }
     // Without one the command has been answered before its end: the node was lost.
-    UpstreamConnection* link = Router::UploadLink(replies_);
+    UpstreamConnection* link = Router::OwnLinkOf(replies_);
     const size_t taken = upload_->tail->Take(data);
     if (link != nullptr && taken > 0) link->Append(chunk, data.substr(0, taken));
     data.remove_prefix(taken);
@@ -94,14 +94,14 @@ std::string_view ClientConnection::PassOn(Chunk* chunk, std::string_view data) {
 // Whether more of the command can be given on now, or thrown away.
 bool ClientConnection::MayPassOn() const {
   if (replies_.empty()) return true;
-  const UpstreamConnection* link = Router::UploadLink(replies_);
+  const UpstreamConnection* link = Router::OwnLinkOf(replies_);
   return link != nullptr && link->MayAppend();
 }
 
 // That wait to be sent to the node.
 size_t ClientConnection::UploadBytes() const {
   if (upload_ == nullptr || !upload_->IsPassing()) return 0;
-  const UpstreamConnection* link = Router::UploadLink(replies_);
+  const UpstreamConnection* link = Router::OwnLinkOf(replies_);
   return link != nullptr ? link->output_bytes() : 0;
 }
 

@@ -22,6 +22,8 @@ class WorkerClients {
   virtual std::string ListClients(const ClientFilter& filter) = 0;
   // Closes clients; `asker` after it has got its reply. Returns how many.
   virtual int KillClients(const ClientFilter& filter, int64_t asker) = 0;
+  // Ends the blocking command of client `id`. Returns whether it had one.
+  virtual bool UnblockClient(int64_t id, bool with_error) = 0;
   // Holds up all clients until `until_ns`; a pause never makes an earlier one shorter or weaker.
   virtual void PauseClients(Pause pause, int64_t until_ns) = 0;
   virtual void UnpauseClients() = 0;

@@ -61,7 +61,7 @@ class Round {
     questions_.push_back(
         {std::move(command), slot, {}, /*repeatable=*/true, false, /*blocks=*/true});
   }
-  // The rest of the command follows from the client (Router::UploadLink). Never asked again.
+  // The rest of the command follows from the client (Router::OwnLinkOf). Never asked again.
   void AskUpload(uint16_t slot, std::string head) {
     questions_.push_back({std::move(head), slot, {}, /*repeatable=*/false});
     questions_.back().uploads = true;

@@ -81,9 +81,12 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // follow a redirect. Any reply but an integer means no. Returns false, and asks nobody, when no
   // command for the slot should be passed on at the moment.
   bool ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply);
-  // Where the rest of the command goes whose head an operation has asked with (Round::AskUpload);
-  // nullptr before there is a connection, and after the end.
-  static UpstreamConnection* UploadLink(const ReplyQueue& client);
+  // The connection that the client has for its command alone, as it blocks or is passed on while
+  // it arrives; nullptr before there is one, and after the end.
+  static UpstreamConnection* OwnLinkOf(const ReplyQueue& client);
+  // Has the node end the client's blocking command, as CLIENT UNBLOCK does. Returns whether it
+  // was asked to.
+  bool Unblock(const ReplyQueue& client, bool with_error);
 
   // Offers delayed requests again, all of them: those of one client keep their order.
   void RunDelayed();

@@ -122,7 +122,7 @@ bool Router::ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* 
   return true;
 }
 
-UpstreamConnection* Router::UploadLink(const ReplyQueue& client) {
+UpstreamConnection* Router::OwnLinkOf(const ReplyQueue& client) {
   const Request* const front = client.Front();
   return front != nullptr && front->is_split ? front->split->own_link : nullptr;
 }
@@ -138,6 +138,30 @@ bool Router::NoteUploadRefused(const Request* request, const cluster::Redirect& 
     topology_.RequestRefresh();
   }
   return false;
+}
+
+namespace {
+
+class IgnoredReply final : public InternalReply {
+ public:
+  void OnReply(std::string_view) override {}
+  void OnLost() override {}
+};
+
+}  // namespace
+
+bool Router::Unblock(const ReplyQueue& client, bool with_error) {
+  static IgnoredReply ignored;
+  UpstreamConnection* link = client.blocking() ? OwnLinkOf(client) : nullptr;
+  if (link == nullptr || link->client_id() == 0) return false;
+  std::string command;
+  resp::AppendArrayHeader(&command, 4);
+  resp::AppendBulk(&command, "CLIENT");
+  resp::AppendBulk(&command, "UNBLOCK");
+  resp::AppendBulk(&command, std::to_string(link->client_id()));
+  resp::AppendBulk(&command, with_error ? "ERROR" : "TIMEOUT");
+  SendInternal(&link->node(), command, &ignored);
+  return true;
 }
 
 void Router::OnAbandoned(UpstreamConnection* own_link) { own_link->Leave(); }

@@ -11,6 +11,7 @@
 #include "proxy/errors.h"
 #include "proxy/reply_queue.h"
 #include "proxy/upstream_node.h"
+#include "resp/number.h"
 #include "resp/request_scanner.h"
 #include "resp/writer.h"
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr size_t kUploadAheadBytes = 512 << 10;  // Of a large command, waiting to be sent.
+constexpr std::string_view kClientIdCommand = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
 constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 
 // What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
@@ -368,6 +370,10 @@ std::string UpstreamConnection::Greeting() {
     greeting += kReadOnlyCommand;
     ++handshake_replies_;
   }
+  if (kind_.is_own) {
+    greeting += kClientIdCommand;
+    ++handshake_replies_;
+  }
   return greeting;
 }
 
@@ -380,8 +386,18 @@ void UpstreamConnection::StartHandshake() {
   resources_.MarkDirty(resources_.dirty_upstreams, this);
 }
 
+// The last of the greeting. A node that does not tell is used all the same.
+void UpstreamConnection::OnClientId(std::string_view reply) {
+  client_id_ = 0;
+  if (reply.starts_with(':'))
+    resp::ParseStrictInteger(reply.substr(1, reply.find('\r') - 1), &client_id_);
+  handshake_replies_ = 0;
+  BecomeReady();
+}
+
 void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
   partial_.Clear(resources_.segments);
+  if (kind_.is_own && handshake_replies_ == 1) return OnClientId(reply);
   if (scanner_.type() == '-') {
     if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();
     Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));

@@ -116,6 +116,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
   int64_t last_used_ns() const { return progress_ns_; }
+  // What the node calls this client (CLIENT ID); 0 when that is not known. Own connections only.
+  int64_t client_id() const { return client_id_; }
   size_t output_bytes() const { return output_.bytes(); }
   void CheckInvariants() const;
 
@@ -145,6 +147,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void StartHandshake();
   std::string Greeting();
   void OnHandshakeReply(std::string_view reply);
+  void OnClientId(std::string_view reply);
   void RefuseProtocol();
   void BecomeReady();
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
@@ -165,6 +168,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   const LinkKind kind_;
   State state_ = State::kIdle;
   int handshake_replies_ = 0;
+  int64_t client_id_ = 0;
   int connecting_fd_ = -1;
   const char* connect_failure_ = "";  // What the connect timer will give as the reason.
   SocketAddress address_;             // Of the connect in flight; the node's may change meanwhile.

@@ -181,6 +181,14 @@ int Worker::KillClients(const ClientFilter& filter, int64_t asker) {
   return killed;
 }
 
+bool Worker::UnblockClient(int64_t id, bool with_error) {
+  bool unblocked = false;
+  ForEachClient([&](ClientConnection& client) {
+    if (client.session().id == id) unblocked = router_.Unblock(client.replies(), with_error);
+  });
+  return unblocked;
+}
+
 void Worker::PauseClients(Pause pause, int64_t until_ns) {
   pause_ = std::max(pause_, pause);
   paused_until_ns_ = std::max(paused_until_ns_, until_ns);

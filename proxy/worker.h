@@ -81,6 +81,7 @@ class Worker final : public WorkerClients,
   // WorkerClients
   std::string ListClients(const ClientFilter& filter) override;
   int KillClients(const ClientFilter& filter, int64_t asker) override;
+  bool UnblockClient(int64_t id, bool with_error) override;
   void PauseClients(Pause pause, int64_t until_ns) override;
   void UnpauseClients() override;
   void ResetCounters() override { stats_.ResetCounters(); }

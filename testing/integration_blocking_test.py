@@ -5,7 +5,7 @@ import time
 import unittest
 
 from testing.integration_base import IntegrationTest
-from testing.resp_client import RespError
+from testing.resp_client import RespError, encode
 
 
 class BlockingTest(IntegrationTest):
@@ -64,6 +64,23 @@ class BlockingTest(IntegrationTest):
         self.eventually(lambda: b" flags=b " not in node.command("CLIENT", "LIST"))
         self.client.command("RPUSH", "left", "x")
         self.assertEqual(self.client.command("LLEN", "left"), 1)
+
+    def test_client_unblock(self):
+        for reason, expected in (((), None), (("TIMEOUT",), None),
+                                 (("ERROR",), "UNBLOCKED client unblocked via CLIENT UNBLOCK")):  # fmt: skip
+            for command in (("BLPOP", "unblock", 0), ("XREAD", "BLOCK", 0, "STREAMS", "unblock", "$"),
+                            ("BLMOVE", "{unblock}", "{unblock}2", "LEFT", "RIGHT", 0)):  # fmt: skip
+                with self.proxy.client() as blocked:
+                    number = blocked.command("CLIENT", "ID")
+                    self.assertEqual(self.client.command("CLIENT", "UNBLOCK", number, *reason), 0)
+                    blocked.send(encode(*command))
+                    self.eventually(lambda: self.client.command("CLIENT", "UNBLOCK", number, *reason) == 1)
+                    reply = blocked.read_reply()
+                    if expected is None:
+                        self.assertIsNone(reply)
+                    else:
+                        self.assert_error(reply, expected)
+                    self.assertEqual(blocked.command("PING"), "PONG")
 
     def test_hundreds_wait_and_none_holds_up_others(self):
         waiting = [self.proxy.client() for _ in range(300)]

@@ -20,9 +20,25 @@ class BlockingTest : public testing::Test, public OperationsForTest {
     const cluster::CommandForTest owner(cluster::Words(line));
     const cluster::CommandSpec* spec = cluster::FindCommand(owner.view()[0]);
     router.Start(&to->replies, *spec, operations.MakeBlocking(*spec, owner.view(), protocol));
-    sim.RunFor(kMillisecond);
+    Run(kMillisecond);
   }
   void Block(const std::string& line) { Block(&client, line); }
+  // Connections of one's own begin with CLIENT ID.
+  void Run(int64_t duration_ns) {
+    sim.RunFor(duration_ns);
+    for (NodeForTest* node : {&a, &b, &c}) {
+      for (size_t i = 0; i < node->connections(); ++i) {
+        if (node->peer(i).received() != Wire("CLIENT ID")) continue;
+        node->peer(i).Take();
+        node->peer(i).Write(":77\r\n");
+      }
+    }
+    sim.RunFor(kMillisecond);
+  }
+  void Reply(NodeForTest& node, std::string_view bytes) {
+    node.Reply(bytes);
+    Run(kMillisecond);
+  }
   uint64_t own_connections() { return sim.stats.own_connections.value(); }
 };
 
@@ -95,8 +111,10 @@ TEST_F(BlockingTest, NamesMayReadLikeOptions) {
   Block("XREADGROUP GROUP block 7 BLOCK 3000 STREAMS b >");
   a.Take();
   Reply(a, Moved(3300, 'B'));
-  EXPECT_EQ(b.Take().substr(0, 73),
-            Wire("XREADGROUP GROUP block 7 BLOCK 2998 STREAMS b >").substr(0, 73));
+  const std::string begin =
+      "*9\r\n$10\r\nXREADGROUP\r\n$5\r\nGROUP\r\n$5\r\nblock\r\n$1\r\n7\r\n$5\r\nBLOCK\r\n$"
+      "4\r\n299";
+  EXPECT_EQ(b.Take().substr(0, begin.size()), begin);
   Reply(b, "*-1\r\n");
   EXPECT_EQ(client.Take(), "*-1\r\n");
 }
@@ -113,7 +131,7 @@ TEST_F(BlockingTest, WhenTheNodeIsLostItAsksAgain) {
   sim.RunFor(60 * kSecond);
   table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
   a.peer().Close();
-  sim.RunFor(50 * kMillisecond);
+  Run(50 * kMillisecond);
   EXPECT_EQ(b.Take(), Wire("BLPOP b 0"));
   Reply(b, "*-1\r\n");
   EXPECT_EQ(client.Take(), "*-1\r\n");
@@ -146,6 +164,36 @@ TEST_F(BlockingTest, ATimeoutThatIsNoneIsTheNodesBusiness) {
   EXPECT_EQ(a.Take(), Wire("BLPOP b never"));
   Reply(a, "-ERR timeout is not a float or out of range\r\n");
   EXPECT_EQ(client.Take(), "-ERR timeout is not a float or out of range\r\n");
+}
+
+TEST_F(BlockingTest, ClientUnblockIsTheNodes) {
+  EXPECT_FALSE(router.Unblock(client.replies, /*with_error=*/false));
+  Block("BLPOP b 0");
+  EXPECT_EQ(a.Take(), Wire("BLPOP b 0"));
+  EXPECT_TRUE(router.Unblock(client.replies, /*with_error=*/false));
+  EXPECT_TRUE(router.Unblock(client.replies, /*with_error=*/true));
+  Run(kMillisecond);
+  EXPECT_EQ(a.connections(), 2u);
+  EXPECT_EQ(a.Take(), Wire("CLIENT UNBLOCK 77 TIMEOUT") + Wire("CLIENT UNBLOCK 77 ERROR"));
+  Reply(a, ":1\r\n:0\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  a.peer(0).Write("*-1\r\n");
+  Run(kMillisecond);
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+  EXPECT_FALSE(router.Unblock(client.replies, /*with_error=*/false));
+}
+
+TEST_F(BlockingTest, ANodeThatDoesNotTellAnIdIsUsedAllTheSame) {
+  const cluster::CommandForTest owner(cluster::Words("BLPOP b 0"));
+  const cluster::CommandSpec* spec = cluster::FindCommand("blpop");
+  router.Start(&client.replies, *spec, operations.MakeBlocking(*spec, owner.view(), protocol));
+  sim.RunFor(kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("CLIENT ID"));
+  Reply(a, "-NOPERM this user has no permissions to run the 'client|id' command\r\n");
+  EXPECT_EQ(a.Take(), Wire("BLPOP b 0"));
+  EXPECT_FALSE(router.Unblock(client.replies, /*with_error=*/false));
+  Reply(a, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
 TEST_F(BlockingTest, ThereIsALimit) {
