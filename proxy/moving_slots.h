@@ -39,6 +39,8 @@ class MovingSlots {
     const auto found = targets_.find(slot);
     return found == targets_.end() || !Has(slot) ? nullptr : &found->second;
   }
+  // Whether some slot is: the next one to move gives no sign before its first.
+  bool HasAny() const { return any_; }
   bool Has(uint16_t slot) const { return any_ && (now_[slot] || before_[slot]); }
 
  private:

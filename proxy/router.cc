@@ -256,7 +256,7 @@ bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
   if (oldest == nullptr) return false;
   const bool changed =
       oldest->epoch != table_.epoch() && table_.changed_epoch(slot) > oldest->epoch;
-  if (!changed && !(moving_slots_.Has(slot) && MayBeTriedAgain(client, slot))) return false;
+  if (!changed && !(moving_slots_.HasAny() && MayBeTriedAgain(client, slot))) return false;
   resources_.stats.fences.Add();
   return true;
 }

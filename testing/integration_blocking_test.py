@@ -47,6 +47,10 @@ class BlockingTest(IntegrationTest):
 
     def test_streams(self):
         self.assertIsNone(self.client.command("XREAD", "BLOCK", 100, "STREAMS", "stream", "$"))
+        self.later(0.3, "XADD", "late", "*", "field", "value")
+        self.assertEqual(self.client.command("XREAD", "BLOCK", 10000, "STREAMS", "late", "$")[0][0], b"late")
+        self.client.command("XADD", "late", "*", "passed", "over")
+        self.assertIsNone(self.client.command("XREAD", "BLOCK", 100, "STREAMS", "late", "$"))
         self.later(0.3, "XADD", "stream", "1-1", "field", "value")
         self.assertEqual(self.client.command("XREAD", "BLOCK", 10000, "STREAMS", "stream", "0"),
                          [[b"stream", [[b"1-1", [b"field", b"value"]]]]])

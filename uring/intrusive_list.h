@@ -79,7 +79,9 @@ class IntrusiveList {
   // Has what PopFront gives after the next brought into the cache. For long lists of objects that
   // have been left alone for a while.
   void PrefetchSecond() const {
-    const char* const second = reinterpret_cast<const char*>(static_cast<T*>(root_.next_->next_));
+    Link* const link = root_.next_->next_;
+    if (link == &root_) return;
+    const char* const second = reinterpret_cast<const char*>(static_cast<T*>(link));
     __builtin_prefetch(second, /*for writing*/ 1);
     if constexpr (sizeof(T) > 64) __builtin_prefetch(second + 64, 1);
   }

@@ -14,6 +14,7 @@
 #include "cluster/hash_slot.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
+#include "resp/value.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -77,11 +78,21 @@ class Blocking final : public Operation {
         command_(call.command.bytes()),
         timeout_(FindTimeout(call.spec, call.command)) {
     for (size_t i = 0; i < call.command.size(); ++i) words_.emplace_back(call.command[i]);
+    if (call.spec.name == "xread") FindLatest(cluster::FindKeys(call.spec, call.command));
   }
 
   void Next(std::span<const std::string_view> answers, Round* round) override {
     if (answers.empty()) {
       end_ns_ = round->now_ns() + timeout_.ns;
+      if (latest_.empty()) return round->AskBlocking(slot_, command_);
+      for (const Latest& latest : latest_) {
+        round->AskSlot(slot_, CommandOf({"XINFO", "STREAM", words_[latest.key]}),
+                       /*repeatable=*/true);
+      }
+      return;
+    }
+    if (!latest_.empty()) {
+      NameLatest(answers);
       return round->AskBlocking(slot_, command_);
     }
     // What a primary says to those who wait when it has become a replica.
@@ -103,10 +114,41 @@ class Blocking final : public Operation {
   }
 
  private:
+  // "$" is what was last in the stream when the command came: asked again later it would pass over
+  // what has been added meanwhile.
+  struct Latest {
+    uint32_t key;  // Indexes of words_.
+    uint32_t id;
+  };
+
+  void FindLatest(const cluster::KeyRuns& keys) {
+    if (keys.size != 1) return;
+    const cluster::KeyRun& run = keys.runs[0];
+    for (uint32_t key = run.first; key < run.first + run.count; ++key) {
+      const uint32_t id = key + run.count;
+      if (id < words_.size() && words_[id] == "$") latest_.push_back({key, id});
+    }
+  }
+
+  // An error other than of a missing key is for the command itself to get.
+  void NameLatest(std::span<const std::string_view> answers) {
+    for (size_t i = 0; i < latest_.size(); ++i) {
+      std::string& id = words_[latest_[i].id];
+      if (answers[i].starts_with("-ERR no such key")) id = "0-0";
+      if (IsErrorReply(answers[i])) continue;
+      const absl::StatusOr<resp::Value> stream = resp::ParseValue(answers[i]);
+      const resp::Value* last = stream.ok() ? stream->Find("last-generated-id") : nullptr;
+      if (last != nullptr && last->IsString()) id = last->text;
+    }
+    latest_.clear();
+    command_ = CommandOf(words_);
+  }
+
   const uint16_t slot_;
-  const std::string command_;
+  std::string command_;
   const Timeout timeout_;
   std::vector<std::string> words_;
+  std::vector<Latest> latest_;  // Whose ids are still to be asked for.
   int64_t end_ns_ = 0;
 };
 

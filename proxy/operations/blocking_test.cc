@@ -107,6 +107,26 @@ TEST_F(BlockingTest, WhenThePrimaryHasBecomeAReplicaItAsksAgain) {
   EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
+TEST_F(BlockingTest, TheLatestIdIsAskedForOnce) {
+  Block("XREAD BLOCK 0 STREAMS b {b}2 $ 7-1");
+  EXPECT_EQ(a.Take(), Wire("XINFO STREAM b"));
+  Reply(a, "*4\r\n$6\r\nlength\r\n:1\r\n$17\r\nlast-generated-id\r\n$3\r\n5-1\r\n");
+  EXPECT_EQ(a.Take(), Wire("XREAD BLOCK 0 STREAMS b {b}2 5-1 7-1"));
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_EQ(b.Take(), Wire("XREAD BLOCK 0 STREAMS b {b}2 5-1 7-1"));
+  Reply(b, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingTest, AStreamThatIsNotThereBeginsAtZero) {
+  Block("XREAD BLOCK 0 STREAMS b {b}2 $ $");
+  EXPECT_EQ(a.Take(), Wire("XINFO STREAM b") + Wire("XINFO STREAM {b}2"));
+  Reply(a, "-ERR no such key\r\n-WRONGTYPE Operation against a key\r\n");
+  EXPECT_EQ(a.Take(), Wire("XREAD BLOCK 0 STREAMS b {b}2 0-0 $"));
+  Reply(a, "-WRONGTYPE Operation against a key\r\n");
+  EXPECT_EQ(client.Take(), "-WRONGTYPE Operation against a key\r\n");
+}
+
 TEST_F(BlockingTest, NamesMayReadLikeOptions) {
   Block("XREADGROUP GROUP block 7 BLOCK 3000 STREAMS b >");
   a.Take();
