@@ -27,8 +27,10 @@ class ObjectPool {
   T* New(Args&&... args) {
     if (free_ == nullptr) Grow();
     Node* node = std::exchange(free_, free_->next);
-    __builtin_prefetch(free_, /*for writing*/ 1);  // The next call reads it at once.
-    if constexpr (sizeof(T) > 64) __builtin_prefetch(reinterpret_cast<char*>(free_) + 64, 1);
+    if (free_ != nullptr) {  // The next call reads it at once.
+      __builtin_prefetch(free_, /*for writing*/ 1);
+      if constexpr (sizeof(T) > 64) __builtin_prefetch(reinterpret_cast<char*>(free_) + 64, 1);
+    }
     ++live_;
     return new (node->storage) T(std::forward<Args>(args)...);
   }
