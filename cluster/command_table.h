@@ -24,7 +24,7 @@ enum class Route : uint8_t {
   kSplit,         // Keys may lie in several slots: one sub-command per slot, merged.
   kAnyPrimary,    // Keyless, any primary.
   kAllPrimaries,  // Every primary that owns slots.
-  kAllNodes,      // Every node.
+  kAllNodes,      // Every node. The last one that GoesToNodes.
   kLocal,         // Answered by rcproxy.
   kContainer,     // The subcommand decides.
   kTransaction,   // MULTI, EXEC, DISCARD, WATCH, UNWATCH.
@@ -34,6 +34,9 @@ enum class Route : uint8_t {
   kNodeOnly,      // Makes sense for one named node only.
   kRefuse,        // Never available through a proxy.
 };
+
+// Whether the nodes answer it, over connections that clients share.
+constexpr bool GoesToNodes(Route route) { return route <= Route::kAllNodes; }
 
 // How the replies of several parts become one.
 enum class Merge : uint8_t {
@@ -68,6 +71,9 @@ enum CommandFlag : uint16_t {
   kFlagOperation = 1 << 13,   // Takes several questions to nodes, and code of its own.
   kFlagScriptBody = 1 << 14,  // Carries a script that a later EVALSHA may name.
 };
+// What an ordinary command has none of: its route says all that has to be done.
+inline constexpr uint16_t kFlagsOfSpecialCommands =
+    kFlagNotYet | kFlagBlocking | kFlagOperation | kFlagScriptBody;
 
 // Keys that no spec describes are found by a parser for the command; KeySpec::index names it.
 enum class MovableKeys : int8_t {

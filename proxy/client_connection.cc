@@ -27,9 +27,6 @@ namespace {
 constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
 constexpr size_t kPartialBytesEarned = (1 << 20) + (4 << 10);
-// What an ordinary command has none of.
-constexpr uint16_t kLookTwice = cluster::kFlagNotYet | cluster::kFlagBlocking |
-                                cluster::kFlagOperation | cluster::kFlagScriptBody;
 
 }  // namespace
 
@@ -179,8 +176,7 @@ void ClientConnection::DropPartial() {
 
 std::string_view ClientConnection::ContinuePartial(Chunk* chunk, std::string_view data) {
   if (upload_ != nullptr && upload_->phase == Upload::Phase::kMayStart) {
-    if (!StartUpload()) blocked_ = true;
-    return blocked_ ? data : PassOn(chunk, data);
+    return StartUpload() ? PassOn(chunk, data) : data;
   }
   while (!data.empty()) {
     PartialCommand& partial = *partial_;
@@ -257,7 +253,7 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     case Route::kAnyPrimary:
     case Route::kAllPrimaries:
     case Route::kAllNodes:
-      if ((spec.flags & kLookTwice) != 0) [[unlikely]] {
+      if ((spec.flags & cluster::kFlagsOfSpecialCommands) != 0) [[unlikely]] {
         if (spec.Has(cluster::kFlagNotYet)) break;
         if (spec.Has(cluster::kFlagBlocking)) {
           if (auto operation = context_.operations.MakeBlocking(spec, command, session_.protocol))

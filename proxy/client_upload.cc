@@ -43,16 +43,13 @@ void ClientConnection::OnProbed(bool may_pass_on) {
   resources_.MarkDirty(resources_.dirty_clients, this);
 }
 
-// Returns false when earlier commands have to be through first.
+// Returns false, and waits (blocked_), when earlier commands have to be through first.
 bool ClientConnection::StartUpload() {
   const resp::RequestScanner::OpenArgument open = partial_->scanner.open_argument();
   const std::string_view arrived(partial_->block.begin, partial_->size);
-  const Router::Verdict verdict = context_.router.Start(
-      &replies_, *upload_->spec, MakeUploadOperation(upload_->slot, arrived.substr(0, open.begin)));
-  if (verdict == Router::Verdict::kWait) return false;
-  resources_.stats.commands.Add();
+  auto operation = MakeUploadOperation(upload_->slot, arrived.substr(0, open.begin));
+  if (RunOperation(*upload_->spec, std::move(operation)) != Progress::kContinue) return false;
   resources_.stats.uploads.Add();
-  session_.last_command = upload_->spec->id;
   const resp::RequestLimits limits = Limits();
   const uint64_t so_far = uint64_t{open.begin} + open.bytes + 2;
   upload_->tail.emplace(open.bytes, open.arguments - open.index - 1, limits.bulk_bytes_max,

@@ -378,8 +378,10 @@ void Router::SendInternal(UpstreamNode* node, std::string_view command, Internal
 bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
                           UpstreamConnection* from) {
   using cluster::ErrorKind;
-  if (request->is_upload) [[unlikely]]
-    return NoteUploadRefused(request, redirect);
+  if (request->is_upload) [[unlikely]] {
+    NoteUploadRefused(request, redirect);
+    return false;
+  }
   switch (redirect.kind) {
     case ErrorKind::kOther:
       return false;

@@ -123,7 +123,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void OnAnswered(SplitState* split) override;
   void OnAbandoned(UpstreamConnection* own_link) override;
   // A connection to `node` for `request` alone; nullptr when there is none now.
-  bool NoteUploadRefused(const Request* request, const cluster::Redirect& redirect);
+  void NoteUploadRefused(const Request* request, const cluster::Redirect& redirect);
   UpstreamConnection* OwnLink(Request* request, UpstreamNode* node);
   void RenewBlocking(Request* request);
   void Advance(SplitState* split, std::span<const std::string_view> answers);

@@ -114,11 +114,7 @@ void Router::RenewBlocking(Request* request) {
 bool Router::ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply) {
   UpstreamNode* const owner = table_.Find(slot).primary;
   if (owner == nullptr || !owner->HasRoomForOwnLink() || moving_slots_.Has(slot)) return false;
-  std::string question;
-  resp::AppendArrayHeader(&question, 2);
-  resp::AppendBulk(&question, "EXISTS");
-  resp::AppendBulk(&question, key);
-  SendInternal(owner, question, reply);
+  SendInternal(owner, resp::CommandOf({"EXISTS", key}), reply);
   return true;
 }
 
@@ -129,7 +125,7 @@ UpstreamConnection* Router::OwnLinkOf(const ReplyQueue& client) {
 
 // The rest of the command has gone by: it cannot be sent to anybody else. What is learnt from the
 // node's answer is for the next ones.
-bool Router::NoteUploadRefused(const Request* request, const cluster::Redirect& redirect) {
+void Router::NoteUploadRefused(const Request* request, const cluster::Redirect& redirect) {
   const bool moving =
       redirect.kind == cluster::ErrorKind::kAsk || redirect.kind == cluster::ErrorKind::kTryAgain;
   if (moving) {
@@ -137,7 +133,6 @@ bool Router::NoteUploadRefused(const Request* request, const cluster::Redirect& 
   } else {
     topology_.RequestRefresh();
   }
-  return false;
 }
 
 namespace {
@@ -154,13 +149,9 @@ bool Router::Unblock(const ReplyQueue& client, bool with_error) {
   static IgnoredReply ignored;
   UpstreamConnection* link = client.blocking() ? OwnLinkOf(client) : nullptr;
   if (link == nullptr || link->client_id() == 0) return false;
-  std::string command;
-  resp::AppendArrayHeader(&command, 4);
-  resp::AppendBulk(&command, "CLIENT");
-  resp::AppendBulk(&command, "UNBLOCK");
-  resp::AppendBulk(&command, std::to_string(link->client_id()));
-  resp::AppendBulk(&command, with_error ? "ERROR" : "TIMEOUT");
-  SendInternal(&link->node(), command, &ignored);
+  const std::string id = std::to_string(link->client_id());
+  const std::string_view how = with_error ? "ERROR" : "TIMEOUT";
+  SendInternal(&link->node(), resp::CommandOf({"CLIENT", "UNBLOCK", id, how}), &ignored);
   return true;
 }
 

@@ -28,11 +28,7 @@ bool Router::HealScript(Request* request, UpstreamConnection* from) {
     return false;
   const std::string* body = scripts_.Find(scanner.command()[1]);
   if (body == nullptr) return false;
-  std::string load;
-  resp::AppendArrayHeader(&load, 3);
-  resp::AppendBulk(&load, "SCRIPT");
-  resp::AppendBulk(&load, "LOAD");
-  resp::AppendBulk(&load, *body);
+  const std::string load = resp::CommandOf({"SCRIPT", "LOAD", *body});
   Request* loading = resources_.NewRequest();
   loading->sink = Request::Sink::kIgnore;
   std::memcpy(from->Accept(loading, load.size()), load.data(), load.size());

@@ -41,10 +41,9 @@ UploadCandidate FindUploadCandidate(const resp::RequestScanner& scanner, std::st
   const CommandSpec* spec = cluster::FindCommand(known[0]);
   if (spec == nullptr || !spec->subcommands.empty()) return {};
   // No other flag may ask for a second look, and other keys could be among what has not come.
-  constexpr uint16_t kSpecial = cluster::kFlagNotYet | cluster::kFlagBlocking |
-                                cluster::kFlagOperation | cluster::kFlagScriptBody;
   if (spec->route != cluster::Route::kKeyed || !spec->Has(cluster::kFlagWrite)) return {};
-  if ((spec->flags & kSpecial) != 0 || !cluster::HasOneKeyAtFixedPlace(*spec)) return {};
+  if ((spec->flags & cluster::kFlagsOfSpecialCommands) != 0) return {};
+  if (!cluster::HasOneKeyAtFixedPlace(*spec)) return {};
   if (!spec->ArityOk(scanner.open_argument().arguments)) return {};
   const auto at = static_cast<size_t>(spec->keys[0].index);
   if (at >= known.size()) return {};

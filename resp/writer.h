@@ -8,6 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -55,5 +57,17 @@ void AppendVerbatim(std::string* out, Protocol protocol, std::string_view format
 void AppendNull(std::string* out, Protocol protocol);
 // "_" or the null array of RESP2.
 void AppendNullArray(std::string* out, Protocol protocol);
+
+// The request of these words.
+template <typename Words>
+std::string CommandOf(const Words& words) {
+  std::string command;
+  AppendArrayHeader(&command, std::size(words));
+  for (const auto& word : words) AppendBulk(&command, word);
+  return command;
+}
+inline std::string CommandOf(std::initializer_list<std::string_view> words) {
+  return CommandOf<std::initializer_list<std::string_view>>(words);
+}
 
 }  // namespace rcproxy::resp

@@ -62,6 +62,11 @@ class IntegrationTest(unittest.TestCase):
         slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", key)
         return next(node for node in self.cluster.primaries() if slot in set(self.cluster.slots_of(node)))
 
+    def owner_and_another(self, key):
+        """The primary that owns the key's slot, and a primary that does not."""
+        owner = self.node_of(key)
+        return owner, next(node for node in self.cluster.primaries() if node is not owner)
+
     def eventually(self, condition, timeout_s=10, message="condition"):
         deadline = time.monotonic() + timeout_s
         while not condition():

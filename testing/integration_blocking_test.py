@@ -99,8 +99,7 @@ class BlockingTest(IntegrationTest):
 
     def test_while_the_slot_moves(self):
         slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{moves}")
-        source = self.node_of("{moves}")
-        target = next(node for node in self.cluster.primaries() if node is not source)
+        source, target = self.owner_and_another("{moves}")
         with self.proxy.client() as waiting:
             waiting.send(b"*3\r\n$5\r\nBLPOP\r\n$7\r\n{moves}\r\n$2\r\n30\r\n")
             time.sleep(0.2)

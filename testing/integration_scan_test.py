@@ -148,8 +148,7 @@ class ScanTest(IntegrationTest):
         names = {b"{b}%d" % index for index in range(50)} | {b"{c}1"}
         self.client.ok("MSET", *(part for name in names for part in (name, 1)))
         slot = self.client.ok("CLUSTER", "KEYSLOT", "b")
-        source = self.node_of("b")
-        target = next(node for node in self.cluster.primaries() if node is not source)
+        source, target = self.owner_and_another("b")
         self.cluster.begin_migration(slot, source, target)
         self.cluster.move_keys(slot, source, target, count=20)
         self.assertEqual(sorted(set(scan([self.client]))), sorted(names))

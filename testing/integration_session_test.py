@@ -144,8 +144,7 @@ class SessionTest(IntegrationTest):
         keys = [f"{{moved}}{i}" for i in range(50)]
         for key in keys:
             client.ok("HSET", key, "f", key)
-        source = self.node_of("{moved}")
-        target = next(node for node in self.cluster.primaries() if node is not source)
+        source, target = self.owner_and_another("{moved}")
         stop = threading.Event()
         failures = []
 

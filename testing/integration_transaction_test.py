@@ -79,8 +79,7 @@ class TransactionTest(IntegrationTest):
             thread.start()
         slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{moving}")
         for _ in range(6):
-            source = self.node_of("{moving}")
-            target = next(node for node in self.cluster.primaries() if node is not source)
+            source, target = self.owner_and_another("{moving}")
             self.cluster.begin_migration(slot, source, target)
             self.cluster.move_keys(slot, source, target, count=3)
             self.cluster.migrate_slot(slot, source, target)

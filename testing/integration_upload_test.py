@@ -138,8 +138,7 @@ class UploadTest(IntegrationTest):
         writer.start()
         slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{moves}")
         for _ in range(10):
-            source = self.node_of("{moves}")
-            target = next(node for node in self.cluster.primaries() if node is not source)
+            source, target = self.owner_and_another("{moves}")
             self.cluster.migrate_slot(slot, source, target)
             time.sleep(0.1)
         stop.set()

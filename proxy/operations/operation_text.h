@@ -19,16 +19,7 @@
 
 namespace rcproxy::proxy {
 
-template <typename Words>
-std::string CommandOf(const Words& words) {
-  std::string command;
-  resp::AppendArrayHeader(&command, std::size(words));
-  for (const auto& word : words) resp::AppendBulk(&command, word);
-  return command;
-}
-inline std::string CommandOf(std::initializer_list<std::string_view> words) {
-  return CommandOf<std::initializer_list<std::string_view>>(words);
-}
+using resp::CommandOf;
 
 inline bool IsErrorReply(std::string_view reply) {
   return reply.starts_with('-') || reply.starts_with('!');

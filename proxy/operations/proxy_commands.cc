@@ -26,19 +26,8 @@ using cluster::Route;
 bool MayGoToOneNode(const CommandSpec& spec) {
   if (spec.Has(cluster::kFlagBlocking) || spec.group == "connection" || spec.group == "proxy")
     return false;
-  switch (spec.route) {
-    case Route::kKeyed:
-    case Route::kSplit:
-    case Route::kAnyPrimary:
-    case Route::kAllPrimaries:
-    case Route::kAllNodes:
-    case Route::kNodeOnly:
-      return true;
-    case Route::kLocal:
-      return spec.name != "monitor";
-    default:
-      return false;
-  }
+  if (spec.route == Route::kLocal) return spec.name != "monitor";
+  return cluster::GoesToNodes(spec.route) || spec.route == Route::kNodeOnly;
 }
 
 // Empty when the command may be sent.
