@@ -66,8 +66,7 @@ class LinkForTest {
   explicit LinkForTest(const sim::SimIoOptions& options = {}) : sim(options) {}
   ~LinkForTest() {
     client.Leave();
-    link().Fail("the test is over");
-    replica().Fail("the test is over");
+    upstream.ForEachLink([](UpstreamConnection& link) { link.Fail("the test is over"); });
     sim.RunUntil([this] { return upstream.IsQuiet(); });
   }
 

@@ -224,16 +224,21 @@ void ReplyQueue::MarkBroken() {
   MarkDirty();
 }
 
-void ReplyQueue::Stall(Stallable* link) {
+void ReplyQueue::Stall(Stallable* link, size_t resume_at_bytes) {
   if (link->IsLinked()) return;
   if (stalled_.IsEmpty()) stalled_since_ns_ = resources_.io.NowNs();
   link->stalled_by = this;
+  link->resume_at_bytes = resume_at_bytes;
   stalled_.PushBack(link);
 }
 
 void ReplyQueue::ResumeStalled() {
-  if (output_.bytes() > resources_.config.client_output_soft_bytes) return;
-  while (Stallable* link = stalled_.PopFront()) link->ResumeAfterStall();
+  // There is one at most: only the reply at the front streams.
+  while (Stallable* link = stalled_.Front()) {
+    if (output_.bytes() > link->resume_at_bytes) return;
+    stalled_.PopFront();
+    link->ResumeAfterStall();
+  }
 }
 
 size_t ReplyQueue::BytesHeld() const {

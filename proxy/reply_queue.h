@@ -96,8 +96,8 @@ class ReplyQueue {
   // A node died inside a reply that had begun to leave: the connection can only be closed.
   bool broken() const { return broken_; }
   void MarkBroken();
-  // `link` is not read until the output is below its soft limit.
-  void Stall(Stallable* link);
+  // `link` is not read until no more than `resume_at_bytes` are ready to leave.
+  void Stall(Stallable* link, size_t resume_at_bytes);
   void ResumeStalled();  // To be called when output has left.
   bool stalled() const { return !stalled_.IsEmpty(); }
   int64_t stalled_since_ns() const { return stalled_since_ns_; }

@@ -333,17 +333,14 @@ class LinkThatStalls final : public Stallable {
 
 class ReplyQueueStallTest : public ReplyQueueTest {
  protected:
-  ReplyQueueStallTest() {
-    sim_.config.client_output_soft_bytes = 10'000;
-    replies_.output().Append(std::string(20'000, 'x'));
-  }
+  ReplyQueueStallTest() { replies_.output().Append(std::string(20'000, 'x')); }
   LinkThatStalls link_;
   LinkThatStalls other_;
 };
 
 TEST_F(ReplyQueueStallTest, ALinkGoesOnWhenTheOutputIsBelowItsLimit) {
-  replies_.Stall(&link_);
-  replies_.Stall(&link_);
+  replies_.Stall(&link_, 10'000);
+  replies_.Stall(&link_, 10'000);
   EXPECT_TRUE(replies_.stalled());
   EXPECT_EQ(link_.stalled_by, &replies_);
   replies_.output().Consume(9'999);
@@ -356,24 +353,24 @@ TEST_F(ReplyQueueStallTest, ALinkGoesOnWhenTheOutputIsBelowItsLimit) {
 }
 
 TEST_F(ReplyQueueStallTest, RemembersWhenTheStallBegan) {
-  replies_.Stall(&link_);
+  replies_.Stall(&link_, 10'000);
   const int64_t begin_ns = replies_.stalled_since_ns();
   EXPECT_EQ(begin_ns, sim_.io.NowNs());
   sim_.RunFor(sim::kSecond);
-  replies_.Stall(&other_);
+  replies_.Stall(&other_, 10'000);
   EXPECT_EQ(replies_.stalled_since_ns(), begin_ns);
   replies_.output().Consume(10'000);
   replies_.ResumeStalled();
   replies_.output().Append(std::string(20'000, 'x'));
   sim_.RunFor(sim::kSecond);
-  replies_.Stall(&link_);
+  replies_.Stall(&link_, 10'000);
   EXPECT_EQ(replies_.stalled_since_ns(), sim_.io.NowNs());
   client_.Leave();
 }
 
 TEST_F(ReplyQueueStallTest, AClientThatLeavesStallsNobody) {
-  replies_.Stall(&link_);
-  replies_.Stall(&other_);
+  replies_.Stall(&link_, 10'000);
+  replies_.Stall(&other_, 10'000);
   client_.Leave();
   EXPECT_EQ(link_.resumed, 1);
   EXPECT_EQ(other_.resumed, 1);

@@ -48,7 +48,8 @@ using DirtyList = IntrusiveList<Flushable, InDirtyList>;
 class Stallable : public ListLink<InStallList> {
  public:
   virtual void ResumeAfterStall() = 0;
-  ReplyQueue* stalled_by = nullptr;  // Valid while linked.
+  ReplyQueue* stalled_by = nullptr;  // Valid while linked, as is
+  size_t resume_at_bytes = 0;        // the output of the client at which it goes on.
 
  protected:
   ~Stallable() = default;

@@ -131,7 +131,7 @@ void RoutingTable::Sweep(int64_t now_ns) {
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
       if (node.retired() || (surplus && now_ns - link.last_used_ns() > idle_ns)) link.CloseIdle();
     });
-    node.SweepOwnLinks(node.retired() ? now_ns : now_ns - kOwnLinkIdleNs);
+    node.SweepLinks(node.retired() ? now_ns : now_ns - kOwnLinkIdleNs);
     if (node.retired() && node.IsQuiet()) {
       it = nodes_.erase(it);
     } else {
@@ -142,7 +142,7 @@ void RoutingTable::Sweep(int64_t now_ns) {
 
 bool RoutingTable::NeedsSweep() const {
   for (const auto& [address, node] : nodes_) {
-    if (node->retired() || node->HasOwnLinks()) return true;
+    if (node->retired() || node->NeedsSweep()) return true;
   }
   return false;
 }

@@ -60,6 +60,8 @@ class Counter {
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
   X(own_connections, gauge, "Node connections in use by one client that may block")                \
+  X(connections_set_aside, counter,                                                                \
+    "Node connections left to one client that reads a long reply slowly")                          \
   X(errors_own_connections, counter,                                                               \
     "Requests answered with an error: no connection of its own for a client that blocks")          \
   X(errors_outcome_unknown, counter,                                                               \

@@ -224,6 +224,8 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   if (client != nullptr && client->delayed() > 0) [[unlikely]]
     observer_.OnOvertaking(request);
   DeliverReply(resources_, request, chunk, frame);
+  if (is_set_aside_) [[unlikely]]
+    Leave();
 }
 
 // Counts the replies to a unit (MULTI, commands, EXEC); the last is the answer. The node's first
@@ -285,15 +287,31 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   if (front->is_unit) return;
   if (type == '-' || type == '>' || type == '\0' || !client->CanStream(front)) return;
   client->Stream(front, &partial_);
-  // As long as the client's hard limit is far, others are not made to wait for it.
-  if (client->output().bytes() > resources_.config.client_output_hard_bytes / 2) {
-    client->Stall(this);
-    socket_.PauseReceive();
+  KeepPace(client);
+}
+
+// The node is not read faster than `client` reads what streams to it. When nobody waits behind it,
+// the connection becomes its own; else others are not made to wait as long as the client's hard
+// limit is far.
+void UpstreamConnection::KeepPace(ReplyQueue* client) {
+  const Config& config = resources_.config;
+  const size_t waiting = client->output().bytes();
+  const bool is_alone = pending_.Next(pending_.Front()) == nullptr;
+  const size_t soft_limit = config.client_output_soft_bytes;
+  if (is_alone && waiting > soft_limit && (is_set_aside_ || node_.SetAside(this))) {
+    client->Stall(this, soft_limit / 2);
+  } else if (waiting > config.client_output_hard_bytes / 2) {
+    client->Stall(this, soft_limit);
+  } else {
+    return;
   }
+  socket_.PauseReceive();
 }
 
 void UpstreamConnection::ResumeAfterStall() {
   progress_ns_ = resources_.io.NowNs();
+  const Request* front = pending_.Front();
+  if (is_set_aside_ && front != nullptr && front->sink == Request::Sink::kDiscard) return Leave();
   if (socket_.is_open()) socket_.StartReceive();
 }
 
@@ -549,7 +567,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
 }
 
 void UpstreamConnection::CheckStall(int64_t now_ns) {
-  if (!stalled()) return;
+  if (!stalled() || is_set_aside_) return;
   const int64_t limit_ns = resources_.config.client_stall_timeout_ms * kNsPerMs;
   if (now_ns - stalled_by->stalled_since_ns() < limit_ns) return;
   resources_.stats.clients_closed_output_limit.Add();

@@ -124,6 +124,9 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   // Stallable: the client that a long reply streams to has caught up.
   void ResumeAfterStall() override;
   bool stalled() const { return ListLink<InStallList>::IsLinked(); }
+  // Clients no longer share it: another has taken its place, and it closes after the one reply that
+  // it has in it. See UpstreamNode::SetAside.
+  void set_aside() { is_set_aside_ = true; }
 
   // SocketListener
   void OnReceived(uring::Slice data) override;
@@ -155,6 +158,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   bool EndsUnit(std::string_view frame);
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
+  void KeepPace(ReplyQueue* client);
   void LoseRequests();
   void Lose(Request* request, bool sent);
   // The request on a connection of its own has been answered or lost.
@@ -167,6 +171,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   UpstreamNode& node_;
   const LinkKind kind_;
   State state_ = State::kIdle;
+  bool is_set_aside_ = false;
   int handshake_replies_ = 0;
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;

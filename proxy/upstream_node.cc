@@ -11,11 +11,18 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       observer_(observer),
       resolver_(resolver),
       address_(std::move(address)),
-      random_(0x9e3779b97f4a7c15u * (address_.port + 1u)),
-      links_{{{resources, observer, *this, {.replica_reads = false, .resp3 = false}},
-              {resources, observer, *this, {.replica_reads = true, .resp3 = false}},
-              {resources, observer, *this, {.replica_reads = false, .resp3 = true}},
-              {resources, observer, *this, {.replica_reads = true, .resp3 = true}}}} {}
+      random_(0x9e3779b97f4a7c15u * (address_.port + 1u)) {
+  for (const bool resp3 : {false, true}) {
+    for (const bool replica_reads : {false, true}) {
+      const LinkKind kind = {.replica_reads = replica_reads, .resp3 = resp3};
+      links_[kind.index()] = NewLink(kind);
+    }
+  }
+}
+
+std::unique_ptr<UpstreamConnection> UpstreamNode::NewLink(LinkKind kind) {
+  return std::make_unique<UpstreamConnection>(resources_, observer_, *this, kind);
+}
 
 void UpstreamNode::Resolve(UpstreamConnection* connection) {
   SocketAddress literal;
@@ -48,6 +55,15 @@ void UpstreamNode::OnConnectSucceeded() {
   connect_after_ns_ = 0;
 }
 
+bool UpstreamNode::SetAside(UpstreamConnection* link) {
+  std::unique_ptr<UpstreamConnection>& place = links_[link->kind().index()];
+  if (place.get() != link || IsAtLimit()) return false;
+  set_aside_.push_back(std::exchange(place, NewLink(link->kind())));
+  link->set_aside();
+  resources_.stats.connections_set_aside.Add();
+  return true;
+}
+
 UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
   const auto usable = [resp3](const UpstreamConnection* link) {
     return link->kind().resp3 == resp3 && link->CanAccept();
@@ -58,18 +74,18 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
     link = *found;
     free_own_links_.erase(std::next(found).base());
   } else {
-    if (InBackoff() || own_links_.size() >= resources_.config.own_connections_max) return nullptr;
-    own_links_.push_back(std::make_unique<UpstreamConnection>(
-        resources_, observer_, *this,
-        LinkKind{.replica_reads = false, .resp3 = resp3, .is_own = true}));
+    if (InBackoff() || IsAtLimit()) return nullptr;
+    own_links_.push_back(NewLink({.replica_reads = false, .resp3 = resp3, .is_own = true}));
     link = own_links_.back().get();
   }
   resources_.stats.own_connections.Add();
   return link;
 }
 
-bool UpstreamNode::HasRoomForOwnLink() const {
-  return !free_own_links_.empty() || own_links_.size() < resources_.config.own_connections_max;
+bool UpstreamNode::HasRoomForOwnLink() const { return !free_own_links_.empty() || !IsAtLimit(); }
+
+bool UpstreamNode::IsAtLimit() const {
+  return own_links_.size() + set_aside_.size() >= resources_.config.own_connections_max;
 }
 
 void UpstreamNode::ReturnOwnLink(UpstreamConnection* link) {
@@ -77,7 +93,9 @@ void UpstreamNode::ReturnOwnLink(UpstreamConnection* link) {
   free_own_links_.push_back(link);
 }
 
-void UpstreamNode::SweepOwnLinks(int64_t before_ns) {
+void UpstreamNode::SweepLinks(int64_t before_ns) {
+  std::erase_if(set_aside_,
+                [](const auto& link) { return link->state() == UpstreamConnection::State::kIdle; });
   std::erase_if(free_own_links_, [&](UpstreamConnection* link) {
     if (!link->HasRequests() && link->last_used_ns() < before_ns) link->CloseIdle();
     if (link->state() != UpstreamConnection::State::kIdle) return false;
@@ -87,11 +105,11 @@ void UpstreamNode::SweepOwnLinks(int64_t before_ns) {
 }
 
 bool UpstreamNode::IsQuiet() const {
-  const auto quiet = [](const UpstreamConnection& link) {
-    return link.state() == UpstreamConnection::State::kIdle;
+  const auto quiet = [](const std::unique_ptr<UpstreamConnection>& link) {
+    return link->state() == UpstreamConnection::State::kIdle;
   };
-  return std::ranges::all_of(links_, quiet) &&
-         std::ranges::all_of(own_links_, [&](const auto& link) { return quiet(*link); });
+  return std::ranges::all_of(links_, quiet) && std::ranges::all_of(own_links_, quiet) &&
+         std::ranges::all_of(set_aside_, quiet);
 }
 
 }  // namespace rcproxy::proxy

@@ -25,17 +25,21 @@ class UpstreamNode {
                cluster::NodeAddress address);
 
   const cluster::NodeAddress& address() const { return address_; }
-  UpstreamConnection& link(LinkKind kind) { return links_[kind.index()]; }
-  UpstreamConnection& primary_link() { return links_[0]; }
+  UpstreamConnection& link(LinkKind kind) { return *links_[kind.index()]; }
+  UpstreamConnection& primary_link() { return *links_[0]; }
+  // Puts another in the place of `link`, which has one request in it, begun to be answered: its
+  // client takes its time to read, and nobody shall wait behind it. False when it is one that
+  // nobody shares, or at the limit of those that one client has for itself.
+  bool SetAside(UpstreamConnection* link);
   // A connection for one request alone, until it is given back; nullptr in back-off and at the
   // limit.
   UpstreamConnection* TakeOwnLink(bool resp3);
   // Whether TakeOwnLink would find or make one, as far as its limit goes.
   bool HasRoomForOwnLink() const;
   void ReturnOwnLink(UpstreamConnection* link);
-  // Closes those that nobody has used since `before_ns`, and forgets closed ones.
-  void SweepOwnLinks(int64_t before_ns);
-  bool HasOwnLinks() const { return !own_links_.empty(); }
+  // Closes own ones that nobody has used since `before_ns`, and forgets closed ones.
+  void SweepLinks(int64_t before_ns);
+  bool NeedsSweep() const { return !own_links_.empty() || !set_aside_.empty(); }
 
   // Finds the socket address; calls connection->OnResolved() before or after returning.
   void Resolve(UpstreamConnection* connection);
@@ -52,11 +56,15 @@ class UpstreamNode {
 
   template <class F>
   void ForEachLink(F&& f) {
-    for (UpstreamConnection& link : links_) f(link);
+    for (const auto& link : links_) f(*link);
     for (size_t i = 0; i < own_links_.size(); ++i) f(*own_links_[i]);
+    for (size_t i = 0; i < set_aside_.size(); ++i) f(*set_aside_[i]);
   }
 
  private:
+  std::unique_ptr<UpstreamConnection> NewLink(LinkKind kind);
+  bool IsAtLimit() const;
+
   Resources& resources_;
   UpstreamObserver& observer_;
   NameResolver& resolver_;
@@ -68,9 +76,10 @@ class UpstreamNode {
   bool retired_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // By LinkKind::index(). Each is opened when it is needed first.
-  std::array<UpstreamConnection, LinkKind::kCount> links_;
+  std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount> links_;
   std::vector<std::unique_ptr<UpstreamConnection>> own_links_;
   std::vector<UpstreamConnection*> free_own_links_;  // Those that nobody has.
+  std::vector<std::unique_ptr<UpstreamConnection>> set_aside_;
 };
 
 }  // namespace rcproxy::proxy

@@ -28,12 +28,22 @@ class StreamingTest : public testing::Test, public LinkForTest {
   // The node sends the long reply as fast as it is read, until nobody reads. Returns how far.
   size_t ReplyUntilStalled(size_t from = 0) {
     size_t sent = from;
-    while (sent < long_reply_.size() && !link().stalled()) {
+    while (sent < long_reply_.size() && !first_.stalled()) {
       Reply(long_reply_.substr(sent, 20'000));
       sent += 20'000;
     }
     return sent;
   }
+  // Reads until it has all of the long reply.
+  void TakeLongReply() {
+    std::string got;
+    for (int i = 0; i < 1000 && got.size() < long_reply_.size(); ++i) {
+      got += client.Take();
+      Settle();
+    }
+    EXPECT_TRUE(got == long_reply_);
+  }
+  UpstreamConnection& first_ = link();
   const std::string long_reply_ = Bulk(std::string(1'000'000, 'v'));
 };
 
@@ -75,25 +85,70 @@ TEST_F(StreamingTest, AReplyWhoseTurnHasNotComeIsNotPassedOn) {
 TEST_F(StreamingTest, ASlowClientStopsTheNodeAndNotTheMemory) {
   Send(kGetA);
   Settle();
+  ClientForTest next(sim.resources);
+  Send(link(), kGetB, &next);
+  Settle();
   const size_t sent = ReplyUntilStalled();
-  ASSERT_TRUE(link().stalled());
-  Reply(long_reply_.substr(sent));
+  ASSERT_TRUE(first_.stalled());
+  EXPECT_EQ(&first_, &link()) << "it is shared";
+  Reply(long_reply_.substr(sent) + "+b\r\n");
   sim.RunFor(100 * kMillisecond);
+  EXPECT_GE(client.replies.output().bytes(), 100'000u);
   EXPECT_LT(client.replies.output().bytes(), 200'000u);
-  link().CheckTimeout(sim.io.NowNs() + 3600 * kSecond);
-  EXPECT_EQ(link().state(), State::kReady) << "the node is not to blame";
-  std::string got;
-  for (int i = 0; i < 1000 && got.size() < long_reply_.size(); ++i) {
-    got += client.Take();
-    Settle();
-  }
-  EXPECT_TRUE(got == long_reply_);
-  EXPECT_FALSE(link().stalled());
+  first_.CheckTimeout(sim.io.NowNs() + 3600 * kSecond);
+  EXPECT_EQ(first_.state(), State::kReady) << "the node is not to blame";
+  TakeLongReply();
+  EXPECT_FALSE(first_.stalled());
+  EXPECT_EQ(next.Take(), "+b\r\n");
 }
 
-TEST_F(StreamingTest, AClientThatMakesNoProgressIsBroken) {
+TEST_F(StreamingTest, ASlowClientBehindWhichNobodyWaitsGetsTheConnectionForItself) {
   sim.config.client_stall_timeout_ms = 200;
   Send(kGetA);
+  Settle();
+  const size_t sent = ReplyUntilStalled();
+  ASSERT_TRUE(first_.stalled());
+  EXPECT_NE(&first_, &link());
+  EXPECT_EQ(sim.stats.connections_set_aside.value(), 1u);
+  EXPECT_LE(client.replies.output().bytes(), 70'000u);
+  first_.CheckStall(sim.io.NowNs() + 3600 * kSecond);
+  EXPECT_FALSE(client.replies.broken()) << "nobody waits behind it";
+  Send(kGetB);
+  Settle();
+  ASSERT_EQ(node.connections(), 2u);
+  node.peer(0).Write(long_reply_.substr(sent));
+  TakeLongReply();
+  Reply("+b\r\n");
+  EXPECT_EQ(client.Take(), "+b\r\n");
+  Settle();
+  EXPECT_EQ(first_.state(), State::kIdle) << "it closes after its reply";
+}
+
+TEST_F(StreamingTest, AtTheLimitOfConnectionsNoneIsSetAside) {
+  sim.config.own_connections_max = 0;
+  Send(kGetA);
+  Settle();
+  ReplyUntilStalled();
+  EXPECT_EQ(&first_, &link());
+  EXPECT_GE(client.replies.output().bytes(), 100'000u);
+}
+
+TEST_F(StreamingTest, AConnectionThatWasSetAsideClosesWhenItsClientLeaves) {
+  Send(kGetA);
+  Settle();
+  ReplyUntilStalled();
+  client.Leave();
+  Settle();
+  EXPECT_EQ(first_.state(), State::kIdle);
+  EXPECT_EQ(sim.stats.upstream_failures.value(), 0u);
+  upstream.SweepLinks(0);
+  EXPECT_FALSE(upstream.NeedsSweep());
+}
+
+TEST_F(StreamingTest, AClientThatMakesNoProgressWhileOthersWaitIsBroken) {
+  sim.config.client_stall_timeout_ms = 200;
+  Send(kGetA);
+  Send(kGetB);
   Settle();
   ReplyUntilStalled();
   link().CheckStall(client.replies.stalled_since_ns() + 199 * kMillisecond);
@@ -135,23 +190,23 @@ TEST_F(StreamingTest, ANodeThatDiesWhileWeAreStalledIsNoticedInTheEnd) {
   Send(kGetA);
   Settle();
   ReplyUntilStalled();
-  ASSERT_TRUE(link().stalled());
-  node.peer().Close();
+  ASSERT_TRUE(first_.stalled());
+  node.peer(0).Close();
   for (int i = 0; i < 100 && observer.lost.empty(); ++i) {
     client.Take();
     Settle();
   }
   EXPECT_EQ(observer.lost.size(), 1u);
-  EXPECT_FALSE(link().stalled());
+  EXPECT_FALSE(first_.stalled());
 }
 
 TEST_F(StreamingTest, FailingWhileStalledLetsGoOfTheClient) {
   Send(kGetA);
   Settle();
   ReplyUntilStalled();
-  ASSERT_TRUE(link().stalled());
-  link().Fail("test");
-  EXPECT_FALSE(link().stalled());
+  ASSERT_TRUE(first_.stalled());
+  first_.Fail("test");
+  EXPECT_FALSE(first_.stalled());
   EXPECT_FALSE(client.replies.stalled());
   EXPECT_TRUE(client.replies.broken());
 }
