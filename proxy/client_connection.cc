@@ -26,6 +26,8 @@ namespace {
 
 constexpr size_t kReplyTextKept = 64 << 10;
 constexpr size_t kPartialBytesMin = 512;
+// A client that waits for an operation is read so far, so that its end is noticed.
+constexpr size_t kBacklogBytesHeard = 4 << 10;
 constexpr size_t kPartialBytesEarned = (1 << 20) + (4 << 10);
 
 }  // namespace
@@ -207,6 +209,8 @@ void ClientConnection::Keep(Chunk* chunk, std::string_view rest) {
   if (rest.empty()) return;
   ChunkPool::Ref(chunk);
   backlog_.Add(resources_.segments, chunk, rest);
+  // An operation may take its time, and should not outlive its client.
+  if (replies_.HoldsAll() && backlog_.bytes() <= kBacklogBytesHeard) return;
   if (socket_.receiving()) {
     resources_.stats.client_pauses.Add();
     socket_.PauseReceive();
@@ -243,10 +247,14 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     replies_.Reply(kErrorNoAuth);
     return Progress::kContinue;
   }
-  if (transaction_ != nullptr && spec.route != Route::kTransaction && spec.name != "reset" &&
-      spec.name != "quit") [[unlikely]] {
-    return QueueInTransaction(spec, command);
-  }
+  if (bindings_ != nullptr) [[unlikely]]
+    return ExecuteBound(spec, command, chunk);
+  return ExecuteUnbound(spec, command, chunk);
+}
+
+ClientConnection::Progress ClientConnection::ExecuteUnbound(const CommandSpec& spec,
+                                                            const CommandView& command,
+                                                            Chunk* chunk) {
   switch (spec.route) {
     case Route::kKeyed:
     case Route::kSplit:
@@ -269,12 +277,13 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
         return RunOperation(spec, context_.operations.Make(spec, command, session_.protocol));
       return RunLocal(spec, command);
     case Route::kTransaction:
-      return RunTransaction(spec);
+      return RunTransaction(spec, command);
     case Route::kBlocking:
       if (spec.Has(cluster::kFlagNotYet)) break;
       return RunOperation(spec, context_.operations.MakeBlocking(spec, command, session_.protocol));
-    case Route::kContainer:
     case Route::kPubSub:
+      return RunPubSub(spec, command);
+    case Route::kContainer:
     case Route::kTracking:
     case Route::kNodeOnly:
     case Route::kRefuse:
@@ -350,7 +359,7 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
     CHECK(verdict == Router::Verdict::kTaken) << spec.name;
     return Progress::kContinue;
   }
-  if (transaction_ != nullptr) transaction_.reset();  // RESET or QUIT, or it would be queued.
+  if (bindings_ != nullptr && EndsBindings(spec)) DropBindings();
   if (!reply.empty()) replies_.Reply(reply);
   if (reply.capacity() > kReplyTextKept) reply = std::string();
   if (after == LocalCommands::After::kContinue) return Progress::kContinue;
@@ -365,61 +374,9 @@ void ClientConnection::OnSessionChanged() {
                               (session_.reads_from == ReadsFrom::kDefault && by_default));
 }
 
-// ---- transactions
-
-ClientConnection::Progress ClientConnection::ReplyLocally(std::string_view reply) {
-  resources_.stats.commands.Add();
-  resources_.stats.commands_local.Add();
-  replies_.Reply(reply);
-  return Progress::kContinue;
-}
-
-ClientConnection::Progress ClientConnection::QueueInTransaction(const CommandSpec& spec,
-                                                                const CommandView& command) {
-  session_.last_command = spec.id;
-  return ReplyLocally(transaction_->Queue(spec, command));
-}
-
-ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& spec) {
-  session_.last_command = spec.id;
-  if (spec.name == "multi") {
-    if (transaction_ != nullptr) return ReplyLocally("-ERR MULTI calls can not be nested\r\n");
-    transaction_ = std::make_unique<Transaction>(resources_.config.request_bytes_max);
-    return ReplyLocally("+OK\r\n");
-  }
-  if (spec.name == "exec") return Exec(spec);
-  if (spec.name == "watch" && transaction_ != nullptr)
-    return ReplyLocally("-ERR WATCH inside MULTI is not allowed\r\n");
-  if (spec.Has(cluster::kFlagNotYet)) return RefuseCommand(cluster::NotAvailableError(spec));
-  if (spec.name == "discard") {
-    if (transaction_ == nullptr) return ReplyLocally("-ERR DISCARD without MULTI\r\n");
-    transaction_.reset();
-  }
-  return ReplyLocally("+OK\r\n");
-}
-
-ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
-  if (transaction_ == nullptr) return ReplyLocally("-ERR EXEC without MULTI\r\n");
-  if (transaction_->spoiled() || transaction_->empty()) {
-    const bool spoiled = transaction_->spoiled();
-    transaction_.reset();
-    return ReplyLocally(spoiled ? "-EXECABORT Transaction discarded because of previous errors.\r\n"
-                                : "*0\r\n");
-  }
-  const int slot = transaction_->slot();
-  const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
-  if (context_.router.RouteUnit(&replies_, spec, transaction_->Unit(), route_slot,
-                                transaction_->read_only()) == Router::Verdict::kWait) {
-    return Block();
-  }
-  transaction_.reset();
-  resources_.stats.commands.Add();
-  return Progress::kContinue;
-}
-
 // Cold: may allocate.
 ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text) {
-  if (transaction_ != nullptr) transaction_->Spoil();
+  if (bindings_ != nullptr && bindings_->transaction != nullptr) bindings_->transaction->Spoil();
   resources_.stats.commands.Add();
   resources_.stats.commands_refused.Add();
   replies_.Reply("-" + std::string(text) + "\r\n");
@@ -475,6 +432,8 @@ void ClientConnection::Resume() {
 
 void ClientConnection::BeforeFlush() {
   if (replies_.broken()) return Close();
+  if (bindings_ != nullptr && bindings_->subscriber != nullptr)
+    bindings_->subscriber->ReleaseHeld();
   if (state_ != State::kOpen) return;
   if (blocked_) {
     if (MayResume()) Resume();
@@ -541,13 +500,14 @@ void ClientConnection::OnSocketClosed() {
   ReleasePartial();
   backlog_.Clear(resources_.segments);
   replies_.Abandon();
+  DropBindings();
   if (Flushable::IsLinked()) Flushable::Unlink();
   context_.owner.OnClientGone(this);
 }
 
 size_t ClientConnection::InputBytes() const {
   const size_t partial = partial_ == nullptr ? 0 : partial_->capacity();
-  const size_t queued = transaction_ == nullptr ? 0 : transaction_->bytes();
+  const size_t queued = bindings_ == nullptr ? 0 : bindings_->bytes();
   return backlog_.bytes() + partial + queued + UploadBytes();
 }
 

@@ -20,15 +20,16 @@
 #include <memory>
 #include <string_view>
 
+#include "proxy/client_bindings.h"
 #include "proxy/local_commands.h"
 #include "proxy/operations/operations.h"
 #include "proxy/output_queue.h"
+#include "proxy/pubsub/pubsub.h"
 #include "proxy/reply_queue.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/socket_writer.h"
-#include "proxy/transaction.h"
 #include "proxy/upload.h"
 #include "resp/request_scanner.h"
 #include "uring/intrusive_list.h"
@@ -55,6 +56,7 @@ struct ClientContext {
   Router& router;
   LocalCommands& local;
   const Operations& operations;
+  PubSub& pubsub;
   ClientOwner& owner;
 };
 
@@ -119,6 +121,8 @@ class ClientConnection final : public uring::SocketListener,
   Progress Execute(const resp::CommandView& command, uring::Chunk* chunk);
   Progress ExecuteSpec(const cluster::CommandSpec& spec, const resp::CommandView& command,
                        uring::Chunk* chunk);
+  Progress ExecuteUnbound(const cluster::CommandSpec& spec, const resp::CommandView& command,
+                          uring::Chunk* chunk);
   void LogSample(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunRouted(const cluster::CommandSpec& spec, const resp::CommandView& command,
                      uring::Chunk* chunk);
@@ -130,7 +134,17 @@ class ClientConnection final : public uring::SocketListener,
   void OnSessionChanged() override;
   void SetReplyMode(ReplyMode mode) override { replies_.SetMode(mode); }
 
-  Progress RunTransaction(const cluster::CommandSpec& spec);
+  // client_bindings.cc: what is bound to this client beyond its next reply.
+  ClientBindings& Bind();
+  void DropBindings();
+  Progress ExecuteBound(const cluster::CommandSpec& spec, const resp::CommandView& command,
+                        uring::Chunk* chunk);
+  Progress RunPubSub(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress RunTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress Multi(const cluster::CommandSpec& spec);
+  Progress RunWatch(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress EndTransaction(const cluster::CommandSpec& spec, std::string_view reply);
+  Progress ExecWatched(const cluster::CommandSpec& spec);
   Progress Exec(const cluster::CommandSpec& spec);
   Progress QueueInTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress ReplyLocally(std::string_view reply);
@@ -152,7 +166,7 @@ class ClientConnection final : public uring::SocketListener,
   PartialCommand* partial_ = nullptr;
   std::unique_ptr<Upload> upload_;  // Since the command under way was found to be large.
   SegmentList backlog_;
-  std::unique_ptr<Transaction> transaction_;  // Since MULTI.
+  std::unique_ptr<ClientBindings> bindings_;  // nullptr: none, as for most.
   Session session_;
   ReplyQueue replies_;
   uring::Socket socket_;

@@ -17,7 +17,8 @@ namespace rcproxy::proxy {
 enum class ClientType : uint8_t {
   kAny,
   kNormal,
-  kOther,  // Masters, replicas and subscribers: rcproxy has none of them.
+  kPubSub,
+  kOther,  // Masters and replicas: rcproxy has none of them.
 };
 
 // Conditions that are not set let every client through.

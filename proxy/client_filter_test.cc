@@ -31,6 +31,13 @@ TEST(ClientFilterTest, AllConditionsHaveToHold) {
   filter.except_id = 8;
   filter.type = ClientType::kOther;
   EXPECT_FALSE(filter.Matches(session));
+  filter.type = ClientType::kPubSub;
+  EXPECT_FALSE(filter.Matches(session));
+  const SubscriptionCounts counts = {0, 1, 0};
+  session.subscriptions = &counts;
+  EXPECT_TRUE(filter.Matches(session));
+  filter.type = ClientType::kNormal;
+  EXPECT_FALSE(filter.Matches(session));
   filter.type = ClientType::kAny;
   filter.ids = {8};
   EXPECT_FALSE(filter.Matches(session));
@@ -40,7 +47,9 @@ TEST(ClientFilterTest, TypesAreTheServers) {
   ClientType type = ClientType::kAny;
   EXPECT_TRUE(ParseClientType("NORMAL", &type));
   EXPECT_EQ(type, ClientType::kNormal);
-  for (const char* name : {"slave", "replica", "PubSub", "master"}) {
+  EXPECT_TRUE(ParseClientType("PubSub", &type));
+  EXPECT_EQ(type, ClientType::kPubSub);
+  for (const char* name : {"slave", "Replica", "master"}) {
     EXPECT_TRUE(ParseClientType(name, &type)) << name;
     EXPECT_EQ(type, ClientType::kOther) << name;
   }

@@ -62,6 +62,7 @@ std::string AddressOf(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 // The server's letters.
 std::string Flags(const Session& session) {
   std::string flags;
+  if (session.IsSubscriber()) flags += 'P';
   if (session.reads_from == ReadsFrom::kReplicas) flags += 'r';
   if (session.no_evict) flags += 'e';
   if (session.no_touch) flags += 'T';
@@ -75,6 +76,8 @@ std::string LocalAddress(const Session& session) { return AddressOf(session.fd, 
 
 std::string ClientInfoLine(const Session& session, std::string_view command, const ClientUse& use) {
   static const SessionNames kNoNames;
+  const SubscriptionCounts counts =
+      session.subscriptions != nullptr ? *session.subscriptions : SubscriptionCounts{};
   const SessionNames& names = session.names != nullptr ? *session.names : kNoNames;
   const int64_t now_ns = std::max(use.now_ns, session.last_command_ns);
   const int64_t age_s = (now_ns - session.created_ns) / kNsPerSecond;
@@ -82,7 +85,8 @@ std::string ClientInfoLine(const Session& session, std::string_view command, con
   return Concat(
       "id=", session.id, " addr=", PeerAddress(session), " laddr=", LocalAddress(session),
       " fd=", session.fd, " name=", names.name, " age=", age_s, " idle=", idle_s,
-      " flags=", Flags(session), " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=", use.input_bytes,
+      " flags=", Flags(session), " db=0 sub=", counts[0], " psub=", counts[1], " ssub=", counts[2],
+      " multi=-1 qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
       " user=default redir=-1 resp=", static_cast<int>(session.protocol),

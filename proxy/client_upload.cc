@@ -21,7 +21,7 @@ bool ClientConnection::ConsiderUpload() {
   if (upload_ != nullptr) return upload_->phase != Upload::Phase::kHeld;
   const uint64_t bytes_min = resources_.config.stream_command_bytes_min;
   if (bytes_min == 0 || partial_->scanner.open_argument().bytes < bytes_min) return false;
-  if (!session_.authenticated || transaction_ != nullptr || state_ != State::kOpen) return false;
+  if (!session_.authenticated || bindings_ != nullptr || state_ != State::kOpen) return false;
   upload_ = std::make_unique<Upload>();
   const UploadCandidate candidate =
       FindUploadCandidate(partial_->scanner, {partial_->block.begin, partial_->size});

@@ -118,6 +118,8 @@ absl::Status Config::ValidateLongestTimes() const {
       {reconnect_delay_min_ms, 1000, "reconnect_delay_min"},
       {reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1000, "client_stall_timeout"},
+      {subscription_ping_ms, 1000, "subscription_ping_interval"},
+      {subscriber_output_soft_s, 1, "subscriber_output_soft_s"},
       {client_idle_timeout_s, 1, "timeout"},
       {startup_timeout_s, 1, "startup_timeout_s"},
       {drain_timeout_s, 1, "drain_timeout_s"},
@@ -147,6 +149,10 @@ absl::Status Config::Validate() const {
       {reconnect_delay_min_ms, 1, "reconnect_delay_min"},
       {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1, "client_stall_timeout"},
+      {subscription_ping_ms, 10, "subscription_ping_interval"},
+      {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
+      {subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
+      {static_cast<int64_t>(subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
       {batch_wait_us, 0, "batch_wait_us"},
       {maxclients, 1, "maxclients"},
       {client_pipeline_max, 1, "client_pipeline_max"},
@@ -171,6 +177,10 @@ absl::Status Config::Validate() const {
   if (client_output_hard_bytes < client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");
+  }
+  if (subscriber_output_hard_bytes < subscriber_output_soft_bytes) {
+    return absl::InvalidArgumentError(
+        "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
   }
   if (read_prefer == ReadPreference::kReplicaSameZone && zone_prefix.empty()) {
     return absl::InvalidArgumentError(

@@ -63,6 +63,12 @@ struct Config {
   uint32_t backend_idle_connections = 1;
   int64_t backend_idle_timeout_s = 300;
   uint32_t own_connections_max = 10'000;  // Per worker and node.
+  uint32_t subscriptions_per_client_max = 100'000;
+  uint64_t subscriber_output_soft_bytes = 8 << 20;
+  int64_t subscriber_output_soft_s = 60;
+  uint64_t subscriber_output_hard_bytes = 32 << 20;
+  int64_t subscription_ping_ms = 1000;
+  bool spread_publishes = false;
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
   CrossSlot cross_slot = CrossSlot::kSplit;

@@ -171,6 +171,9 @@ constexpr Parameter kParameters[] = {
     {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
     {"script_cache_bytes", Field<&Config::script_cache_bytes>},
     {"startup_nodes", StartupNodes},
+    {"subscriber_output_hard_bytes", Field<&Config::subscriber_output_hard_bytes>},
+    {"subscriber_output_soft_bytes", Field<&Config::subscriber_output_soft_bytes>},
+    {"subscriptions_per_client_max", Field<&Config::subscriptions_per_client_max>},
     {"workers", Field<&Config::workers>},
     {"zone_prefix", Field<&Config::zone_prefix>},
 };

@@ -22,6 +22,9 @@ inline constexpr std::string_view kErrorOutcomeUnknown =
 inline constexpr std::string_view kErrorOwnConnections =
     "-ERR too many blocked clients: every connection to the node that --own_connections_max allows "
     "is in use\r\n";
+inline constexpr std::string_view kErrorSubscriptions =
+    "-ERR too many subscriptions: the client would have more than "
+    "--subscriptions_per_client_max\r\n";
 // For commands that are passed on while they arrive (--stream_command_bytes_min).
 inline constexpr std::string_view kErrorUploadMoved =
     "-ERR upstream moved: the slot moved while a large command was passed on, it has not been "

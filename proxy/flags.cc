@@ -63,6 +63,20 @@ DEFINE_int64(backend_idle_timeout_s, 300, "See --backend_idle_connections");
 DEFINE_uint32(
     own_connections_max, 10'000,
     "Most connections per node and worker that belong to one client each, which may block");
+DEFINE_uint32(subscriptions_per_client_max, 100'000,
+              "Most channels, patterns and shard channels that one client may be subscribed to");
+DEFINE_uint64(subscriber_output_soft_bytes, 8 << 20,
+              "A subscriber for which so much waits for --subscriber_output_soft_s is closed");
+DEFINE_int64(subscriber_output_soft_s, 60, "See --subscriber_output_soft_bytes");
+DEFINE_uint64(subscriber_output_hard_bytes, 32 << 20,
+              "A subscriber for which more waits is closed");
+DEFINE_string(subscription_ping_interval, "1s",
+              "How often a node that messages come from is asked whether it is there");
+DEFINE_bool(
+    spread_publishes, false,
+    "PUBLISH goes to the primary of the channel's hash slot, instead of one primary for all "
+    "channels: less for one node to do, but messages to different channels may change "
+    "places");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
 DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
 DEFINE_string(retry_delay, "20ms",
@@ -142,6 +156,8 @@ absl::Status ReadTimes(Config* config) {
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},
       {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
+      {"subscription_ping_interval", FLAGS_subscription_ping_interval,
+       &config->subscription_ping_ms},
   };
   for (const auto& time : times) {
     absl::Status status = ParseMilliseconds(time.flag, time.text, time.result);
@@ -170,6 +186,11 @@ void ReadLimits(Config* config) {
   config->stream_command_bytes_min = FLAGS_stream_command_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
   config->own_connections_max = FLAGS_own_connections_max;
+  config->spread_publishes = FLAGS_spread_publishes;
+  config->subscriptions_per_client_max = FLAGS_subscriptions_per_client_max;
+  config->subscriber_output_soft_bytes = FLAGS_subscriber_output_soft_bytes;
+  config->subscriber_output_soft_s = FLAGS_subscriber_output_soft_s;
+  config->subscriber_output_hard_bytes = FLAGS_subscriber_output_hard_bytes;
 }
 
 }  // namespace

@@ -23,6 +23,8 @@
 
 namespace rcproxy::proxy {
 
+class HeldLink;
+
 struct Question {
   static constexpr uint16_t kAnySlot = 0xffff;  // Any primary is asked.
 
@@ -33,6 +35,8 @@ struct Question {
   bool resp3 = false;         // In RESP3 whatever the client speaks.
   bool blocks = false;        // On a connection of its own; at most one question of a round.
   bool uploads = false;       // So is this: only the head of the command, its client adds the rest.
+  HeldLink* held = nullptr;   // On this connection, which is taken when it is none; nowhere else.
+  bool is_unit = false;       // Several commands, MULTI to EXEC.
 };
 
 // What an operation wants next.
@@ -65,6 +69,18 @@ class Round {
   void AskUpload(uint16_t slot, std::string head) {
     questions_.push_back({std::move(head), slot, {}, /*repeatable=*/false});
     questions_.back().uploads = true;
+  }
+  // On the connection that the client keeps, or will. A node that does not have the slot any more,
+  // or has lost the connection, is no answer: `held` is closed, and WATCH is answered with OK.
+  void AskHeld(uint16_t slot, std::string command, HeldLink* held) {
+    questions_.push_back({std::move(command), slot, {}, /*repeatable=*/true});
+    questions_.back().held = held;
+  }
+  // The same for a transaction, which is answered with null then, as nothing has been executed.
+  void AskHeldUnit(uint16_t slot, std::string unit, HeldLink* held) {
+    questions_.push_back({std::move(unit), slot, {}, /*repeatable=*/false});
+    questions_.back().held = held;
+    questions_.back().is_unit = true;
   }
   // Asks nobody, but waits until Router::Resume is called with the id returned. Safe to be called
   // when the operation has gone meanwhile: the id is never used again.

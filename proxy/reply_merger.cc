@@ -205,6 +205,7 @@ void FreeSplit(Resources& resources, SplitState* split) {
   split->parts.clear();
   split->part_of_key.clear();
   split->targets.clear();
+  split->held = nullptr;
   split->operation.reset();
   if (split->wait_id != 0) resources.waiting_operations.erase(split->wait_id);
   split->wait_id = 0;

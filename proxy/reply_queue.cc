@@ -19,15 +19,8 @@ void HoldInOnePiece(Resources& resources, Request* request, Chunk* chunk, std::s
     request->bytes = uring::Slice::Share(chunk, rest.data(), rest.size());
     return;
   }
-  const size_t size = request->pieces.bytes() + rest.size();
-  Staging::Block block = resources.client_staging.Take(size, size);
-  char* to = block.begin;
-  for (const Segment* s = request->pieces.head(); s != nullptr; s = s->next) {
-    to = std::copy(s->begin, s->end, to);
-  }
-  std::copy(rest.begin(), rest.end(), to);
+  request->bytes = Join(resources, request->pieces, rest);
   request->pieces.Clear(resources.segments);
-  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, size);
 }
 
 void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_view rest) {
@@ -42,6 +35,17 @@ void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_v
 }
 
 }  // namespace
+
+uring::Slice Join(Resources& resources, const SegmentList& pieces, std::string_view rest) {
+  const size_t size = pieces.bytes() + rest.size();
+  const Staging::Block block = resources.client_staging.Take(size, size);
+  char* to = block.begin;
+  for (const Segment* s = pieces.head(); s != nullptr; s = s->next) {
+    to = std::copy(s->begin, s->end, to);
+  }
+  std::copy(rest.begin(), rest.end(), to);
+  return uring::Slice::Adopt(block.chunk, block.begin, size);
+}
 
 ReplyQueue::~ReplyQueue() { DCHECK(requests_.IsEmpty()); }
 

@@ -49,6 +49,13 @@ class ReplyQueue {
   bool CanStream(const Request* request) const { return requests_.Front() == request; }
   // Sends what has arrived of a reply. Requires: CanStream.
   void Stream(Request* request, SegmentList* arrived);
+  // Whether a message may leave now, between two replies: none of them has left in part.
+  bool MayInterject() const { return requests_.IsEmpty() || !requests_.Front()->streaming; }
+  // Sends `piece`, which lies in `chunk`. Requires: MayInterject.
+  void Interject(uring::Chunk* chunk, std::string_view piece) {
+    output_.AppendFrom(chunk, piece);
+    MarkDirty();
+  }
   // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
   void Abandon();
 
@@ -131,6 +138,8 @@ class ReplyQueue {
   StallList stalled_;
 };
 
+// What has arrived of a reply followed by `rest`, in one piece.
+uring::Slice Join(Resources& resources, const SegmentList& pieces, std::string_view rest);
 // Hands a complete reply to where its request wants it: its client, its parent, its internal asker,
 // or nowhere. Frees the request when nobody needs it any more.
 void DeliverReply(Resources& resources, Request* request, uring::Chunk* chunk,

@@ -44,6 +44,13 @@ class InternalReply {
   ~InternalReply() = default;
 };
 
+// For what is asked because of what it does.
+class IgnoredReply final : public InternalReply {
+ public:
+  void OnReply(std::string_view) override {}
+  void OnLost() override {}
+};
+
 // Two cache lines, and not parts of three.
 struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue> {
   enum class State : uint8_t { kNew, kDelayed, kWaiting, kSent, kAnswered };
@@ -73,6 +80,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool is_private : 1 = false;  // On a connection of its own, as it may block.
   bool is_upload : 1 = false;   // Its command is passed on while it arrives: `bytes` is its head,
   bool is_cut : 1 = false;      // and the rest has not all been given to its link.
+  bool is_pinned : 1 = false;   // Only on the connection that its client keeps (SplitState::held).
   bool healed : 1 = false;      // Its node did not know its script, and got it.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.

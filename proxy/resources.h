@@ -84,6 +84,8 @@ class OperationRunner {
   ~OperationRunner() = default;
 };
 
+class SubscriptionSink;
+
 struct Resources {
   Resources(uring::Io& io, const Config& config, Stats& stats)
       : io(io), config(config), stats(stats), output_pool(kOutputChunkBytes, SIZE_MAX) {}
@@ -116,7 +118,8 @@ struct Resources {
 
   uint32_t next_order = 0;  // Of commands that have been issued.
 
-  OperationRunner* operations = nullptr;  // Set by the Router.
+  OperationRunner* operations = nullptr;      // Set by the Router.
+  SubscriptionSink* subscriptions = nullptr;  // Set by PubSub.
   // Those that wait for somebody other than a node, by the id that resumes them.
   std::unordered_map<uint64_t, SplitState*> waiting_operations;
 

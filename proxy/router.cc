@@ -67,16 +67,24 @@ Router::~Router() {
 
 // ---- from a client
 
+namespace {
+
+// Messages go one way, or a subscriber could see them in another order than they were published.
+uint16_t PublishSlot(const Config& config, std::string_view channel) {
+  return config.spread_publishes ? cluster::HashSlot(channel) : 0;
+}
+
+}  // namespace
+
 Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
                               const CommandView& command, Chunk* chunk) {
   if (client->MustHold() && client->MustHold(spec)) return Verdict::kWait;
   if (spec.route == Route::kAllPrimaries || spec.route == Route::kAllNodes)
     return RouteToAll(client, spec, command);
   if (spec.route == Route::kAnyPrimary) {
-    // Messages to one channel go one way, or a subscriber could see them in another order.
     const bool publish = spec.Has(cluster::kFlagPubSub) && command.size() > 1;
     return Issue(client, spec, command, chunk,
-                 publish ? cluster::HashSlot(command[1]) : Request::kNoSlot);
+                 publish ? PublishSlot(resources_.config, command[1]) : Request::kNoSlot);
   }
   const KeyRuns keys = cluster::FindKeys(spec, command);
   if (keys.status != KeysStatus::kOk) {
@@ -379,9 +387,11 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
                           UpstreamConnection* from) {
   using cluster::ErrorKind;
   if (request->is_upload) [[unlikely]] {
-    NoteUploadRefused(request, redirect);
+    NoteRefused(request, redirect);
     return false;
   }
+  if (request->is_pinned) [[unlikely]]
+    return EndWatch(request, redirect);
   switch (redirect.kind) {
     case ErrorKind::kOther:
       return false;
@@ -491,6 +501,9 @@ void Router::OnRequestLost(Request* request, bool sent) {
     request->streaming = false;
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
+  // What was watched is not any more. Whether a transaction that was sent has been executed is
+  // another question.
+  if (request->is_pinned && request->is_unit && !sent) return LoseWatch(request);
   // Once its link has had the head, what followed has gone by.
   if (request->is_cut && request->state != Request::State::kWaiting)
     return DeliverText(resources_, request, kErrorUploadLost);

@@ -71,6 +71,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // Runs `operation` for the client; kWait (then it is gone) while earlier commands are under way.
   Verdict Start(ReplyQueue* client, const cluster::CommandSpec& spec,
                 std::unique_ptr<Operation> operation);
+  // Whether Start would take an operation now.
+  static bool MayStart(const ReplyQueue& client, const cluster::CommandSpec& spec) {
+    return client.empty() && !client.MustHold(spec);
+  }
   // Goes on with the operation that waits for `wait_id`; nothing happens when it has gone.
   void Resume(uint64_t wait_id, std::span<const std::string_view> answers);
   // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives
@@ -123,8 +127,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void OnAnswered(SplitState* split) override;
   void OnAbandoned(UpstreamConnection* own_link) override;
   // A connection to `node` for `request` alone; nullptr when there is none now.
-  void NoteUploadRefused(const Request* request, const cluster::Redirect& redirect);
+  void NoteRefused(const Request* request, const cluster::Redirect& redirect);
   UpstreamConnection* OwnLink(Request* request, UpstreamNode* node);
+  bool EndWatch(Request* request, const cluster::Redirect& redirect);
+  void LoseWatch(Request* request);
   void RenewBlocking(Request* request);
   void Advance(SplitState* split, std::span<const std::string_view> answers);
   UpstreamNode* NodeOutsideSlots(const Request* request);

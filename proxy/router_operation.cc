@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cluster/redirect.h"
+#include "proxy/held_link.h"
 #include "proxy/reply_merger.h"
 #include "proxy/router.h"
 #include "proxy/split_state.h"
@@ -21,7 +22,7 @@ static_assert(Question::kAnySlot == Request::kNoSlot);
 Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
                               std::unique_ptr<Operation> operation) {
   // An operation asks in an order of its own: what the client asked before has to be through.
-  if (client->MustHold(spec) || !client->empty()) return Verdict::kWait;
+  if (!MayStart(*client, spec)) return Verdict::kWait;
   resources_.stats.operations.Add();
   SplitState* split = MakeParent(client, NewRequest(spec, Request::kNoSlot));
   split->operation = std::move(operation);
@@ -78,7 +79,10 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
-    part->is_private = question.blocks || question.uploads;
+    part->is_private = question.blocks || question.uploads || question.held != nullptr;
+    part->is_pinned = question.held != nullptr;
+    part->is_unit = question.is_unit;
+    split->held = question.held;
     part->is_upload = part->is_cut = question.uploads;
     if (question.blocks) client->SetBlocking(true);
     const std::string& bytes = question.command;
@@ -87,7 +91,10 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
 }
 
 UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
-  UpstreamConnection* link = node->TakeOwnLink(request->resp3);
+  HeldLink* const held = request->is_pinned ? request->split_parent->held : nullptr;
+  const bool has_one = held != nullptr && held->link() != nullptr;
+  UpstreamConnection* link = has_one ? held->link() : node->TakeOwnLink(request->resp3);
+  if (held != nullptr && link != nullptr && !has_one) held->Take(link);
   if (link == nullptr) {
     const bool at_limit = !node->InBackoff();
     request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
@@ -123,9 +130,9 @@ UpstreamConnection* Router::OwnLinkOf(const ReplyQueue& client) {
   return front != nullptr && front->is_split ? front->split->own_link : nullptr;
 }
 
-// The rest of the command has gone by: it cannot be sent to anybody else. What is learnt from the
-// node's answer is for the next ones.
-void Router::NoteUploadRefused(const Request* request, const cluster::Redirect& redirect) {
+// The request cannot be sent to anybody else: of an upload the rest has gone by. What is learnt
+// from the node's answer is for the next ones.
+void Router::NoteRefused(const Request* request, const cluster::Redirect& redirect) {
   const bool moving =
       redirect.kind == cluster::ErrorKind::kAsk || redirect.kind == cluster::ErrorKind::kTryAgain;
   if (moving) {
@@ -135,15 +142,24 @@ void Router::NoteUploadRefused(const Request* request, const cluster::Redirect& 
   }
 }
 
-namespace {
+// ---- what is watched
 
-class IgnoredReply final : public InternalReply {
- public:
-  void OnReply(std::string_view) override {}
-  void OnLost() override {}
-};
+// It is watched on one connection: neither WATCH nor EXEC can go elsewhere.
+bool Router::EndWatch(Request* request, const cluster::Redirect& redirect) {
+  const bool answers =
+      redirect.kind == cluster::ErrorKind::kOther || redirect.kind == cluster::ErrorKind::kNoScript;
+  if (answers) return false;
+  NoteRefused(request, redirect);
+  LoseWatch(request);
+  return true;
+}
 
-}  // namespace
+void Router::LoseWatch(Request* request) {
+  request->split_parent->held->Close();
+  request->pieces.Clear(resources_.segments);
+  const std::string_view null = request->resp3 ? "_\r\n" : "*-1\r\n";
+  DeliverText(resources_, request, request->is_unit ? null : "+OK\r\n");
+}
 
 bool Router::Unblock(const ReplyQueue& client, bool with_error) {
   static IgnoredReply ignored;

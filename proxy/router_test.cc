@@ -86,10 +86,16 @@ TEST_F(RouterTest, AScriptWithoutKeysRunsSomewhere) {
   EXPECT_EQ(all, Wire("EVAL return 0") + Wire("EVAL return 0") + Wire("EVAL return 0"));
 }
 
-TEST_F(RouterTest, MessagesToOneChannelGoOneWay) {
-  const std::string publish = Wire("PUBLISH b message");
-  for (int i = 0; i < 3; ++i) SendNow("PUBLISH b message");
-  EXPECT_EQ(a.Take(), publish + publish + publish);
+TEST_F(RouterTest, MessagesGoOneWay) {
+  for (const char* line : {"PUBLISH a x", "PUBLISH b x", "PUBLISH c x"}) SendNow(line);
+  EXPECT_EQ(a.Take(), Wire("PUBLISH a x") + Wire("PUBLISH b x") + Wire("PUBLISH c x"));
+}
+
+TEST_F(RouterTest, OrOneWayForEachChannel) {
+  sim.config.spread_publishes = true;
+  for (const char* line : {"PUBLISH a x", "PUBLISH b x", "PUBLISH a y"}) SendNow(line);
+  EXPECT_EQ(a.Take(), Wire("PUBLISH b x"));
+  EXPECT_EQ(c.Take(), Wire("PUBLISH a x") + Wire("PUBLISH a y"));
 }
 
 TEST_F(RouterTest, AScriptWithAKeyRunsWhereTheKeyIs) {

@@ -128,8 +128,10 @@ void RoutingTable::Sweep(int64_t now_ns) {
     UpstreamNode& node = *it->second;
     node.ForEachLink([&](UpstreamConnection& link) {
       if (link.HasRequests() || link.state() != UpstreamConnection::State::kReady) return;
+      if (link.kind().is_subscription) return;  // PubSub knows when it is not needed.
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
-      if (node.retired() || (surplus && now_ns - link.last_used_ns() > idle_ns)) link.CloseIdle();
+      if (node.retired() || (surplus && !link.is_held() && now_ns - link.last_used_ns() > idle_ns))
+        link.CloseIdle();
     });
     node.SweepLinks(node.retired() ? now_ns : now_ns - kOwnLinkIdleNs);
     if (node.retired() && node.IsQuiet()) {

@@ -4,6 +4,7 @@
 // socket's state; names live on the heap only for clients that set one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ enum class ReadsFrom : uint8_t {
   kPrimaries,
 };
 
+// Channels, patterns and shard channels that a client is subscribed to.
+using SubscriptionCounts = std::array<uint32_t, 3>;
+
 // Told when something has changed that matters to the commands behind.
 class SessionObserver {
  public:
@@ -60,8 +64,12 @@ struct Session {
   ReadsFrom reads_from = ReadsFrom::kDefault;
   uint16_t last_command = kNoCommand;  // CommandSpec::id
   std::unique_ptr<SessionNames> names;
+  const SubscriptionCounts* subscriptions = nullptr;  // nullptr: none.
   SessionObserver* observer = nullptr;
 
+  bool IsSubscriber() const {
+    return subscriptions != nullptr && *subscriptions != SubscriptionCounts{};
+  }
   void SetProtocol(resp::Protocol value) {
     protocol = value;
     if (observer != nullptr) observer->OnSessionChanged();

@@ -33,6 +33,7 @@ struct SplitState {
       targets;                             // Port not 0: the part is for this node, not its slot.
   std::unique_ptr<Operation> operation;    // Gets the replies instead of a merge.
   UpstreamConnection* own_link = nullptr;  // Of the part that is_private, while it is there.
+  HeldLink* held = nullptr;                // Of the part that is_pinned.
   uint64_t wait_id = 0;                    // Not 0: the operation waits for Router::Resume.
 };
 

@@ -64,6 +64,15 @@ class Counter {
     "Node connections left to one client that reads a long reply slowly")                          \
   X(errors_own_connections, counter,                                                               \
     "Requests answered with an error: no connection of its own for a client that blocks")          \
+  X(subscriptions, gauge, "Channels and patterns of all clients")                                  \
+  X(channels, gauge, "Different channels and patterns that clients are subscribed to")             \
+  X(messages_received, counter, "Published messages from nodes")                                   \
+  X(messages_delivered, counter, "Published messages given to clients")                            \
+  X(subscriptions_interrupted, counter,                                                            \
+    "Channels whose node or slot was lost: messages may have been missed")                         \
+  X(subscribers_closed_output_limit, counter,                                                      \
+    "Clients closed because they did not read published messages")                                 \
+  X(errors_subscriptions, counter, "Commands refused: too many subscriptions of one client")       \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \

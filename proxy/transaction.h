@@ -26,7 +26,8 @@ namespace rcproxy::proxy {
 
 class Transaction {
  public:
-  explicit Transaction(size_t bytes_max) : bytes_max_(bytes_max) {}
+  // `slot` is that of the keys that the client watches; -1: none.
+  explicit Transaction(size_t bytes_max, int slot = -1) : bytes_max_(bytes_max), slot_(slot) {}
 
   // Queues the command or spoils the transaction. Returns the reply. Requires: arity checked.
   std::string Queue(const cluster::CommandSpec& spec, const resp::CommandView& command);
@@ -47,7 +48,7 @@ class Transaction {
 
   const size_t bytes_max_;
   std::string commands_;
-  int slot_ = -1;
+  int slot_;
   bool spoiled_ = false;
   bool read_only_ = true;
 };

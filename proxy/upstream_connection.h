@@ -33,18 +33,37 @@ struct Redirect;
 
 namespace rcproxy::proxy {
 
+class HeldLink;
 class UpstreamConnection;
 class UpstreamNode;
 
 // What a connection says when it opens, which is what its requests rely on. A request never changes
 // between protocols: replies reach the client as the node has written them.
 struct LinkKind {
-  bool replica_reads = false;  // READONLY: a replica serves reads.
-  bool resp3 = false;          // HELLO 3.
-  bool is_own = false;         // Has one request at a time, which may block.
+  bool replica_reads = false;    // READONLY: a replica serves reads.
+  bool resp3 = false;            // HELLO 3.
+  bool is_own = false;           // Has one request at a time, which may block.
+  bool is_subscription = false;  // Carries messages, and the questions of PubSub.
 
-  static constexpr size_t kCount = 4;
-  constexpr size_t index() const { return (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u); }
+  // Of those that clients share.
+  static constexpr size_t kCount = 5;
+  constexpr size_t index() const {
+    return is_subscription ? 4u : (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u);
+  }
+};
+
+// Hears what nodes say on connections with subscriptions, which are in RESP2.
+class SubscriptionSink {
+ public:
+  // `frame` is complete and lies in `chunk`; `awaited` is the oldest request on `link`, or nullptr.
+  // Returns whether it is the reply to that.
+  virtual bool OnFrame(UpstreamConnection* link, uring::Chunk* chunk, std::string_view frame,
+                       const Request* awaited) = 0;
+  // All subscriptions have ended with the connection. Its requests have been told.
+  virtual void OnClosed(UpstreamConnection* link) = 0;
+
+ protected:
+  ~SubscriptionSink() = default;
 };
 
 // What a connection cannot decide itself. Rare events only: nothing here is called for an ordinary
@@ -127,6 +146,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   // Clients no longer share it: another has taken its place, and it closes after the one reply that
   // it has in it. See UpstreamNode::SetAside.
   void set_aside() { is_set_aside_ = true; }
+  void set_holder(HeldLink* holder) { holder_ = holder; }
+  bool is_held() const { return holder_ != nullptr; }
 
   // SocketListener
   void OnReceived(uring::Slice data) override;
@@ -155,6 +176,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void BecomeReady();
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
   void HandleFrame(uring::Chunk* chunk, std::string_view frame);
+  bool IsReply(uring::Chunk* chunk, std::string_view frame);
   bool EndsUnit(std::string_view frame);
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
@@ -172,6 +194,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   const LinkKind kind_;
   State state_ = State::kIdle;
   bool is_set_aside_ = false;
+  HeldLink* holder_ = nullptr;  // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;

@@ -18,6 +18,8 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       links_[kind.index()] = NewLink(kind);
     }
   }
+  constexpr LinkKind kSubscription = {.is_subscription = true};
+  links_[kSubscription.index()] = NewLink(kSubscription);
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamNode::NewLink(LinkKind kind) {

@@ -27,6 +27,7 @@ class UpstreamNode {
   const cluster::NodeAddress& address() const { return address_; }
   UpstreamConnection& link(LinkKind kind) { return *links_[kind.index()]; }
   UpstreamConnection& primary_link() { return *links_[0]; }
+  UpstreamConnection& subscription_link() { return link({.is_subscription = true}); }
   // Puts another in the place of `link`, which has one request in it, begun to be answered: its
   // client takes its time to read, and nobody shall wait behind it. False when it is one that
   // nobody shares, or at the limit of those that one client has for itself.

@@ -36,11 +36,12 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       router_(resources_, table_, *this),
       local_(facts, static_cast<LocalHost&>(*this)),
       operations_(config, table_, router_, *this),
+      pubsub_(resources_, table_, router_, *this, index),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
-      client_context_{resources_, router_, local_, operations_, *this},
+      client_context_{resources_, router_, local_, operations_, pubsub_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
           resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
@@ -209,6 +210,7 @@ void Worker::UnpauseClients() {
 void Worker::AdoptTopology(const cluster::Topology& topology) {
   if (state_ == State::kClosing || state_ == State::kStopped) return;
   table_.Adopt(topology);
+  pubsub_.OnTopologyChanged();
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
 }

@@ -23,6 +23,7 @@
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/operations/operations.h"
+#include "proxy/pubsub/pubsub.h"
 #include "proxy/resolver.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
@@ -132,6 +133,7 @@ class Worker final : public WorkerClients,
   Router router_;
   LocalCommands local_;
   const Operations operations_;
+  PubSub pubsub_;
   TopologyRefresher refresher_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;

@@ -35,6 +35,7 @@ std::string RedirectReply(std::string_view kind, uint16_t slot, const FakeMember
 
 FakeNode::FakeNode(Shared& shared, FakeMember member)
     : shared_(shared), member_(std::move(member)) {
+  shared_.nodes.push_back(this);
   shared_.network.Listen(Address(), [this](SimPeer* peer) { OnConnect(peer); });
 }
 
@@ -88,6 +89,7 @@ void FakeNode::Handle(Connection& connection, const FakeArgs& args) {
     connection.readonly = name == "READONLY";
     return Send(connection, "+OK\r\n");
   }
+  if (AnswerPubSub(connection, args)) return;
   if (const KeyRule* rule = FindKeyRule(name)) return AnswerKeyed(connection, *rule, args);
   connection.asking = false;
   Send(connection, AnswerKeyless(args));

@@ -10,10 +10,12 @@
 // server's cluster.c.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +51,7 @@ class FakeNode {
     std::string password;            // Empty: none is asked for.
     uint64_t lost_reply_one_in = 0;  // A command is executed, but the connection dies unanswered.
     uint64_t next_connection = 1;
+    std::vector<FakeNode*> nodes;  // Who hears what is published.
   };
 
   FakeNode(Shared& shared, FakeMember member);
@@ -75,6 +78,12 @@ class FakeNode {
   // Reads no commands until resumed.
   void SetPaused(bool paused);
   void SetLoading(bool loading) { member_.loading = loading; }
+  // The slot leaves: whoever is subscribed to a shard channel of it is told.
+  void DropShardChannels(uint16_t slot);
+  // An event of a key, told to this node's own clients.
+  void PublishHere(const std::string& channel, const std::string& message);
+  // Connections that are subscribed to the channel or pattern; `kind` as Connection::channels.
+  size_t Subscribers(size_t kind, const std::string& name) const;
   void SetClusterDown(bool down) { cluster_down_ = down; }
   // Answers with bytes that are not the protocol.
   void SetGarbage(bool garbage) { garbage_ = garbage; }
@@ -104,6 +113,7 @@ class FakeNode {
     bool readonly = false;
     bool authenticated = false;
     bool resp3 = false;
+    std::array<std::set<std::string>, 3> channels;  // By SubscribeWord: "", "p", "s".
   };
 
   void OnConnect(SimPeer* peer);
@@ -116,6 +126,11 @@ class FakeNode {
   std::string AnswerAuth(Connection& connection, std::string_view password);
   std::string AnswerCluster(const Connection& connection, const FakeArgs& args);
   std::string AnswerKeyless(const FakeArgs& args);
+  // fake_pubsub.cc. Returns false when the command is not about channels.
+  bool AnswerPubSub(Connection& connection, const FakeArgs& args);
+  void Subscribe(Connection& connection, size_t kind, const std::string& name);
+  void Unsubscribe(Connection& connection, size_t kind, const std::string& name);
+  void Publish(std::string_view word, size_t kind, const FakeArgs& args);
   void AnswerKeyed(Connection& connection, const KeyRule& rule, const FakeArgs& args);
   // Returns: why the command is not served here, or "".
   std::string Refusal(Connection& connection, const KeyRule& rule, const FakeArgs& args);

@@ -89,5 +89,132 @@ class TransactionTest(IntegrationTest):
         self.assertEqual(problems, [])
 
 
+class WatchTest(IntegrationTest):
+    cluster_options = {"primaries": 3, "replicas_per_primary": 1, "node_timeout_ms": 2000}
+    proxy_flags = {"workers": 2, "own_connections_max": 64}
+
+    def own_connections(self):
+        line = next(line for line in self.client.command("INFO", "proxy").split() if b"_own_connections:" in line)
+        return int(line.split(b":")[1])
+
+    def test_the_texts_are_the_servers(self):
+        node = self.node_of("{same}")
+        key, other = "{same}a", "{same}b"
+        for commands in (
+            [("WATCH", key), ("MULTI",), ("SET", key, 1), ("EXEC",), ("GET", key)],
+            [("WATCH", key), ("SET", key, 2), ("MULTI",), ("SET", key, 3), ("EXEC",), ("GET", key)],
+            [("WATCH", key), ("SET", key, 2), ("UNWATCH",), ("MULTI",), ("SET", key, 3), ("EXEC",), ("GET", key)],
+            [("WATCH", key), ("SET", key, 2), ("MULTI",), ("DISCARD",), ("MULTI",), ("SET", key, 4), ("EXEC",)],
+            [("WATCH", key, other), ("WATCH", other), ("SET", other, 2), ("MULTI",), ("PING",), ("EXEC",)],
+            [("WATCH", key), ("SET", key, 2), ("MULTI",), ("EXEC",)],
+            [("WATCH", key), ("MULTI",), ("EXEC",)],
+            [("WATCH", key), ("MULTI",), ("NOSUCH",), ("EXEC",), ("MULTI",), ("GET", key), ("EXEC",)],
+            [("WATCH", key), ("SET", key, 9), ("MULTI",), ("UNWATCH",), ("EXEC",)],
+            [("WATCH", key), ("SET", key, 9), ("RESET",), ("MULTI",), ("GET", key), ("EXEC",)],
+            [("UNWATCH",)],
+            [("WATCH",)],
+        ):
+            with self.proxy.client() as client:
+                expected = node.pipeline(commands)
+                self.assertEqual(client.pipeline(commands), expected, commands)
+            node.disconnect()
+        self.eventually(lambda: self.own_connections() == 0)
+
+    def test_another_slot_is_refused(self):
+        replies = self.client.pipeline([
+            ("WATCH", "one", "two"), ("WATCH", "one"), ("WATCH", "two"), ("MULTI",), ("GET", "two"), ("EXEC",),
+        ])  # fmt: skip
+        crossslot = RespError("CROSSSLOT Keys in request don't hash to the same slot")
+        self.assertEqual(replies[:5], [crossslot, "OK", crossslot, "OK", crossslot])
+        self.assert_error(replies[5], "EXECABORT")
+
+    def test_in_resp3(self):
+        with self.proxy.client() as client:
+            client.command("HELLO", 3)
+            replies = client.pipeline([("WATCH", "r3"), ("SET", "r3", 1), ("MULTI",), ("GET", "r3"), ("EXEC",)])
+            self.assertEqual(replies, ["OK", "OK", "OK", "QUEUED", None])
+            replies = client.pipeline([("WATCH", "r3"), ("MULTI",), ("GET", "r3"), ("EXEC",)])
+            self.assertEqual(replies, ["OK", "OK", "QUEUED", [b"1"]])
+            client.command("WATCH", "r3")
+            client.command("HELLO", 2)
+            self.assertEqual(client.pipeline([("MULTI",), ("GET", "r3"), ("EXEC",)])[2], None)
+
+    def test_a_slot_that_moves_ends_the_watch(self):
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{moved}")
+        for _ in range(4):
+            self.client.ok("SET", "{moved}a", 1)
+            self.assertEqual(self.client.ok("WATCH", "{moved}a"), "OK")
+            source, target = self.owner_and_another("{moved}")
+            self.cluster.migrate_slot(slot, source, target)
+            replies = self.client.pipeline([("MULTI",), ("INCR", "{moved}a"), ("EXEC",)])
+            self.assertEqual(replies, ["OK", "QUEUED", None])
+            self.assertEqual(self.client.ok("GET", "{moved}a"), b"1")
+
+    def test_a_counter_is_never_wrong_by_an_acknowledged_increment(self):
+        """20 clients increment by WATCH and MULTI while slots move and a primary fails over."""
+        self.client.ok("SET", "{counter}", 0)
+        stop = threading.Event()
+        done, unknown = [], []
+
+        def increment():
+            with self.proxy.client() as client:
+                while not stop.is_set():
+                    reply = client.command("WATCH", "{counter}")
+                    if reply != "OK":
+                        continue
+                    value = client.command("GET", "{counter}")
+                    if not isinstance(value, bytes):
+                        client.command("UNWATCH")
+                        continue
+                    client.command("MULTI")
+                    client.command("SET", "{counter}", int(value) + 1)
+                    reply = client.command("EXEC")
+                    if reply == ["OK"]:
+                        done.append(int(value) + 1)
+                    elif isinstance(reply, RespError) and "may or may not" in reply.text:
+                        unknown.append(int(value) + 1)
+
+        threads = [threading.Thread(target=increment) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{counter}")
+        try:
+            for _ in range(5):
+                source, target = self.owner_and_another("{counter}")
+                self.cluster.migrate_slot(slot, source, target)
+            owner = self.node_of("{counter}")
+            self.cluster.failover(self.cluster.replicas(owner)[0])
+            self.cluster.wait_until_ok()
+            reached = len(done) + 100
+            self.eventually(lambda: len(done) > reached, timeout_s=30)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(len(done), len(set(done)), "two clients were told the same number")
+        value = int(self.client.ok("GET", "{counter}"))
+        self.assertTrue(len(done) <= value <= len(done) + len(unknown), (value, len(done), len(unknown)))
+        print(f"{len(done)} increments, {len(unknown)} of unknown outcome")
+
+    def test_at_the_limit_of_connections_there_is_an_error(self):
+        clients = [self.proxy.client() for _ in range(140)]
+        try:
+            replies = [client.command("WATCH", "{limit}") for client in clients[:128]]
+            self.assertEqual(replies.count("OK"), 128)
+            clients[128].socket.settimeout(20)
+            self.assert_error(clients[128].command("WATCH", "{limit}"), "ERR too many blocked clients")
+        finally:
+            for client in clients:
+                client.close()
+        self.eventually(lambda: self.client.command("WATCH", "{limit}") == "OK")
+
+    def test_a_connection_that_is_lost_ends_the_watch(self):
+        node = self.node_of("{lost}")
+        self.client.ok("WATCH", "{lost}")
+        node.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.assertEqual(self.client.pipeline([("MULTI",), ("SET", "{lost}", 1), ("EXEC",)])[2], None)
+        self.assertEqual(self.client.command("EXISTS", "{lost}"), 0)
+
+
 if __name__ == "__main__":
     unittest.main()

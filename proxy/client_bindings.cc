@@ -1,0 +1,190 @@
+// The part of ClientConnection for what is bound to a client: watched keys, transactions,
+// subscriptions.
+#include "proxy/client_bindings.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "cluster/hash_slot.h"
+#include "proxy/client_connection.h"
+#include "proxy/errors.h"
+#include "proxy/text.h"
+
+namespace rcproxy::proxy {
+
+using cluster::CommandSpec;
+using cluster::Route;
+using resp::CommandView;
+using uring::Chunk;
+
+namespace {
+
+// What a client in RESP2 may say while it is subscribed. The server's list.
+bool MayBeSaidBySubscriber(const CommandSpec& spec) {
+  return spec.route == Route::kPubSub || spec.name == "ping" || EndsBindings(spec);
+}
+
+// "subscribe", "ssubscribe", "punsubscribe", ...
+ChannelKind KindOf(std::string_view name) {
+  if (name.starts_with("p")) return ChannelKind::kPattern;
+  return name.starts_with("ss") || name.starts_with("sun") ? ChannelKind::kShard
+                                                           : ChannelKind::kChannel;
+}
+
+}  // namespace
+
+ClientBindings& ClientConnection::Bind() {
+  if (bindings_ == nullptr) bindings_ = std::make_unique<ClientBindings>();
+  return *bindings_;
+}
+
+void ClientConnection::DropBindings() {
+  if (bindings_ == nullptr) return;
+  if (bindings_->subscriber != nullptr) context_.pubsub.UnsubscribeAll(bindings_->subscriber.get());
+  bindings_.reset();
+}
+
+ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spec,
+                                                          const CommandView& command,
+                                                          Chunk* chunk) {
+  if (bindings_->transaction != nullptr && spec.route != Route::kTransaction &&
+      !EndsBindings(spec)) {
+    return QueueInTransaction(spec, command);
+  }
+  const Subscriber* subscriber = bindings_->subscriber.get();
+  if (subscriber != nullptr && subscriber->IsRestricted()) {
+    if (!MayBeSaidBySubscriber(spec)) {
+      return RefuseCommand(Concat("ERR Can't execute '", spec.name,
+                                  "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                                  "RESET are allowed in this context"));
+    }
+    if (spec.name == "ping" && command.size() <= 2) {
+      const std::string_view text = command.size() == 2 ? command[1] : std::string_view();
+      return ReplyLocally(resp::CommandOf({"pong", text}));
+    }
+  }
+  return ExecuteUnbound(spec, command, chunk);
+}
+
+// ---- subscriptions
+
+ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
+                                                       const CommandView& command) {
+  const ChannelKind kind = KindOf(spec.name);
+  std::unique_ptr<Subscriber>& subscriber = Bind().subscriber;
+  if (subscriber == nullptr)
+    subscriber = std::make_unique<Subscriber>(resources_, replies_, session_);
+  if (spec.name == SubscribeWord(kind)) {
+    return RunOperation(
+        spec, context_.pubsub.Subscribe(subscriber.get(), kind, command, session_.protocol));
+  }
+  if (replies_.HoldsAll()) return Block();
+  session_.last_command = spec.id;
+  std::string reply;
+  context_.pubsub.Unsubscribe(subscriber.get(), kind, command, session_.protocol, &reply);
+  if (bindings_->IsEmpty()) bindings_.reset();
+  return ReplyLocally(reply);
+}
+
+// ---- transactions
+
+ClientConnection::Progress ClientConnection::ReplyLocally(std::string_view reply) {
+  resources_.stats.commands.Add();
+  resources_.stats.commands_local.Add();
+  replies_.Reply(reply);
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::QueueInTransaction(const CommandSpec& spec,
+                                                                const CommandView& command) {
+  session_.last_command = spec.id;
+  return ReplyLocally(bindings_->transaction->Queue(spec, command));
+}
+
+ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& spec,
+                                                            const CommandView& command) {
+  const bool in_transaction = bindings_ != nullptr && bindings_->transaction != nullptr;
+  if (spec.name == "multi") {
+    if (in_transaction) return ReplyLocally("-ERR MULTI calls can not be nested\r\n");
+    return Multi(spec);
+  }
+  if (spec.name == "watch") {
+    if (in_transaction) return ReplyLocally("-ERR WATCH inside MULTI is not allowed\r\n");
+    return RunWatch(spec, command);
+  }
+  if (spec.name == "unwatch")
+    return in_transaction ? QueueInTransaction(spec, command) : EndTransaction(spec, "+OK\r\n");
+  if (spec.name == "discard") {
+    if (!in_transaction) return ReplyLocally("-ERR DISCARD without MULTI\r\n");
+    return EndTransaction(spec, "+OK\r\n");
+  }
+  if (!in_transaction) return ReplyLocally("-ERR EXEC without MULTI\r\n");
+  return Exec(spec);
+}
+
+ClientConnection::Progress ClientConnection::Multi(const CommandSpec& spec) {
+  session_.last_command = spec.id;
+  ClientBindings& bindings = Bind();
+  const int slot = bindings.watch != nullptr ? bindings.watch->slot : -1;
+  bindings.transaction = std::make_unique<Transaction>(resources_.config.request_bytes_max, slot);
+  return ReplyLocally("+OK\r\n");
+}
+
+ClientConnection::Progress ClientConnection::RunWatch(const CommandSpec& spec,
+                                                      const CommandView& command) {
+  const uint16_t slot = cluster::HashSlot(command[1]);
+  std::unique_ptr<Watch>& watch = Bind().watch;
+  bool elsewhere = watch != nullptr && watch->slot != slot;
+  for (size_t i = 2; i < command.size(); ++i) elsewhere |= cluster::HashSlot(command[i]) != slot;
+  if (elsewhere) return ReplyLocally(kErrorCrossSlot);
+  if (!Router::MayStart(replies_, spec)) return Block();
+  if (watch == nullptr) watch = std::make_unique<Watch>(slot);
+  return RunOperation(spec, MakeWatchOperation(watch.get(), command.bytes()));
+}
+
+// Ends the transaction, if there is one, and the watch without executing anything.
+ClientConnection::Progress ClientConnection::EndTransaction(const CommandSpec& spec,
+                                                            std::string_view reply) {
+  if (bindings_ == nullptr) return ReplyLocally(reply);
+  const bool watches = bindings_->watch != nullptr;
+  if (watches && !Router::MayStart(replies_, spec)) return Block();
+  session_.last_command = spec.id;
+  std::unique_ptr<Watch> watch = std::move(bindings_->watch);
+  bindings_->transaction.reset();
+  if (bindings_->IsEmpty()) bindings_.reset();
+  if (!watches) return ReplyLocally(reply);
+  return RunOperation(spec, MakeUnwatchOperation(std::move(watch), std::string(reply)));
+}
+
+ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
+  Transaction& transaction = *bindings_->transaction;
+  if (transaction.spoiled()) {
+    return EndTransaction(spec, "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  }
+  if (bindings_->watch != nullptr) return ExecWatched(spec);
+  if (transaction.empty()) return EndTransaction(spec, "*0\r\n");
+  const int slot = transaction.slot();
+  const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
+  if (context_.router.RouteUnit(&replies_, spec, transaction.Unit(), route_slot,
+                                transaction.read_only()) == Router::Verdict::kWait) {
+    return Block();
+  }
+  session_.last_command = spec.id;
+  bindings_->transaction.reset();
+  if (bindings_->IsEmpty()) bindings_.reset();
+  resources_.stats.commands.Add();
+  return Progress::kContinue;
+}
+
+ClientConnection::Progress ClientConnection::ExecWatched(const CommandSpec& spec) {
+  if (!Router::MayStart(replies_, spec)) return Block();
+  std::string unit = bindings_->transaction->Unit();
+  std::unique_ptr<Watch> watch = std::move(bindings_->watch);
+  bindings_->transaction.reset();
+  if (bindings_->IsEmpty()) bindings_.reset();
+  return RunOperation(spec,
+                      MakeExecOperation(std::move(watch), std::move(unit), session_.protocol));
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,36 @@
+// What binds a client to more than its next reply: watched keys, a transaction, subscriptions. Most
+// clients have nothing of it, so it costs them one pointer, and each command one test.
+//
+// Owner: ClientConnection, from the first such command until nothing is left of it. Thread: the
+// worker's.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "cluster/command_table.h"
+#include "proxy/pubsub/subscriber.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
+
+namespace rcproxy::proxy {
+
+struct ClientBindings {
+  std::unique_ptr<Watch> watch;              // Since WATCH.
+  std::unique_ptr<Transaction> transaction;  // Since MULTI.
+  std::unique_ptr<Subscriber> subscriber;    // Since the first subscription.
+
+  bool IsEmpty() const {
+    return watch == nullptr && transaction == nullptr &&
+           (subscriber == nullptr || subscriber->total() == 0);
+  }
+  // Held for the client.
+  size_t bytes() const { return transaction == nullptr ? 0 : transaction->bytes(); }
+};
+
+// RESET and QUIT, which are not held up by anything.
+inline bool EndsBindings(const cluster::CommandSpec& spec) {
+  return spec.name == "reset" || spec.name == "quit";
+}
+
+}  // namespace rcproxy::proxy

@@ -1,0 +1,134 @@
+// Subscriptions through a whole worker before fake nodes.
+#include "proxy/pubsub/pubsub.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cluster/hash_slot.h"
+#include "proxy/pubsub/pubsub_for_test.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using sim::kMillisecond;
+using sim::kSecond;
+
+using PubSubTest = PubSubForTest;
+
+TEST_F(PubSubTest, ClientsShareOneSubscriptionAtTheNodes) {
+  Start();
+  sim::SimPeer* first = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  sim::SimPeer* second = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  EXPECT_EQ(SubscribersAtAllNodes(kChannels, "news"), 1u);
+  EXPECT_EQ(stats.channels.value(), 1u);
+  EXPECT_EQ(stats.subscriptions.value(), 2u);
+  Publish("news", "hi");
+  EXPECT_EQ(Heard(first), Message("news", "hi"));
+  EXPECT_EQ(Heard(second), Message("news", "hi"));
+  EXPECT_EQ(stats.messages_received.value(), 1u);
+  EXPECT_EQ(stats.messages_delivered.value(), 2u);
+  EXPECT_EQ(Say(first, "UNSUBSCRIBE news"), Confirmation("unsubscribe", "news", 0));
+  Publish("news", "again");
+  EXPECT_EQ(Heard(first), "");
+  EXPECT_EQ(Heard(second), Message("news", "again"));
+  second->Close();
+  RunFor(kSecond);
+  EXPECT_EQ(SubscribersAtAllNodes(kChannels, "news"), 0u);
+  EXPECT_EQ(stats.channels.value(), 0u);
+}
+
+TEST_F(PubSubTest, ALostNodeIsReplacedAndTheLossCounted) {
+  Start();
+  sim::SimPeer* client = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  for (int i = 0; i < 3; ++i) {
+    sim::FakeNode& home = HomeOf("news");
+    home.Kill();
+    RunFor(200 * kMillisecond);
+    Publish("news", "hi");
+    EXPECT_EQ(Heard(client), Message("news", "hi"));
+    home.Restart();
+    RunFor(2 * kSecond);
+    EXPECT_EQ(SubscribersAtAllNodes(kChannels, "news"), 1u);
+  }
+  EXPECT_EQ(stats.subscriptions_interrupted.value(), 3u);
+}
+
+TEST_F(PubSubTest, ASilentNodeIsFoundByAPing) {
+  config.request_timeout_ms = 500;
+  Start();
+  sim::SimPeer* client = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  RunFor(5 * kSecond);
+  EXPECT_EQ(stats.subscriptions_interrupted.value(), 0u) << "a node that answers stays";
+  HomeOf("news").SetPaused(true);
+  RunFor(3 * kSecond);
+  EXPECT_EQ(stats.subscriptions_interrupted.value(), 1u);
+  Publish("news", "hi");
+  EXPECT_EQ(Heard(client), Message("news", "hi"));
+}
+
+TEST_F(PubSubTest, WhatOneNodeTellsIsAskedOfAllAndToldOnce) {
+  Start();
+  sim::SimPeer* client = Subscribed("PSUBSCRIBE *", Confirmation("psubscribe", "*", 1));
+  EXPECT_EQ(SubscribersAtAllNodes(kPatterns, "*"), 3u);
+  Publish("news", "hi");
+  EXPECT_EQ(Heard(client), "*4\r\n" + Bulk("pmessage") + Bulk("*") + Bulk("news") + Bulk("hi"));
+  cluster.node("C").PublishHere("__keyevent@0__:set", "k");
+  EXPECT_EQ(Heard(client),
+            "*4\r\n" + Bulk("pmessage") + Bulk("*") + Bulk("__keyevent@0__:set") + Bulk("k"));
+}
+
+TEST_F(PubSubTest, APrimaryThatJoinsIsAskedForEvents) {
+  Start();
+  const std::string channel = "__keyspace@0__:k";
+  sim::SimPeer* client = Subscribed("SUBSCRIBE " + channel, Confirmation("subscribe", channel, 1));
+  sim::FakeNode& joined = cluster.AddPrimary("D");
+  cluster.AssignSlots(0, 100, joined);
+  worker().RefreshTopology();
+  RunFor(2 * kSecond);
+  EXPECT_EQ(joined.Subscribers(kChannels, channel), 1u);
+  joined.PublishHere(channel, "set");
+  EXPECT_EQ(Heard(client), Message(channel, "set"));
+}
+
+TEST_F(PubSubTest, AShardChannelIsAskedForAtTheOwnerOfItsSlotAndFollowsIt) {
+  Start();
+  sim::SimPeer* client = Subscribed("SSUBSCRIBE k", Confirmation("ssubscribe", "k", 1));
+  const uint16_t slot = cluster::HashSlot("k");
+  sim::FakeNode& before = cluster.OwnerOf("k");
+  EXPECT_EQ(before.Subscribers(kShardChannels, "k"), 1u);
+  sim::FakeNode& after = cluster.node(before.name() == "A" ? "B" : "A");
+  cluster.AssignSlots(slot, slot, after);
+  before.DropShardChannels(slot);
+  RunFor(kSecond);
+  EXPECT_EQ(after.Subscribers(kShardChannels, "k"), 1u);
+  EXPECT_EQ(client->Take(), "") << "what the node says about the slot is not the client's";
+  EXPECT_EQ(Say(client, "SUNSUBSCRIBE k"), Confirmation("sunsubscribe", "k", 0));
+  EXPECT_EQ(after.Subscribers(kShardChannels, "k"), 0u);
+}
+
+TEST_F(PubSubTest, AConnectionThatCarriesNothingIsClosed) {
+  Start();
+  const size_t before = stats.upstream_connections.value();
+  sim::SimPeer* client = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  EXPECT_EQ(stats.upstream_connections.value(), before + 1);
+  client->Close();
+  RunFor(3 * kSecond);
+  EXPECT_EQ(stats.upstream_connections.value(), before);
+}
+
+TEST_F(PubSubTest, AMessageThatComesInPiecesIsDeliveredWhole) {
+  Start();
+  sim::SimPeer* client = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
+  const std::string text(500'000, 'x');
+  Publish("news", text);
+  std::string heard;
+  RunUntil([&] {
+    heard += client->Take();
+    return heard.size() >= text.size();
+  });
+  EXPECT_EQ(heard + Heard(client), Message("news", text));
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy

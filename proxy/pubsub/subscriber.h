@@ -1,0 +1,81 @@
+// What one client is subscribed to, and how messages reach it.
+//
+//   Channel ──< Subscription >── Subscriber ──> ReplyQueue's output
+//
+// Messages go between the client's replies, never into one: while a long reply streams, they wait.
+// A client that does not read is closed at --subscriber_output_hard_bytes, or when it has been
+// above
+// --subscriber_output_soft_bytes for --subscriber_output_soft_s, as client-output-buffer-limit
+// does.
+//
+// Owner: ClientConnection; PubSub links it to channels and unlinks it. Thread: the worker's.
+// Invariant: it is destroyed without subscriptions.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/pubsub/pubsub_text.h"
+#include "proxy/reply_queue.h"
+#include "proxy/resources.h"
+#include "proxy/session.h"
+#include "uring/chunk.h"
+#include "uring/intrusive_list.h"
+
+namespace rcproxy::proxy {
+
+struct Channel;
+class Subscriber;
+
+struct Subscription : ListLink<struct InChannel>, ListLink<struct InSubscriber> {
+  Channel* channel = nullptr;
+  Subscriber* subscriber = nullptr;
+};
+
+class Subscriber {
+ public:
+  // All outlive this.
+  Subscriber(Resources& resources, ReplyQueue& replies, Session& session)
+      : resources_(resources), replies_(replies), session_(session) {
+    session.subscriptions = &counts_;
+  }
+  ~Subscriber() {
+    session_.subscriptions = nullptr;
+    held_.Clear(resources_.segments);
+  }
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  // `frame` is a message in RESP2, in `chunk`.
+  void Deliver(uring::Chunk* chunk, std::string_view frame);
+  // Messages that had to wait for the end of a reply leave, if it has come.
+  void ReleaseHeld();
+
+  void Link(Subscription* subscription, ChannelKind kind);
+  void Unlink(Subscription* subscription, ChannelKind kind);
+  const IntrusiveList<Subscription, InSubscriber>& list(ChannelKind kind) const {
+    return lists_[static_cast<size_t>(kind)];
+  }
+  size_t count(ChannelKind kind) const { return counts_[static_cast<size_t>(kind)]; }
+  // As confirmations of `kind` count: channels and patterns together, shard channels alone.
+  size_t CountFor(ChannelKind kind) const;
+  size_t total() const { return counts_[0] + counts_[1] + counts_[2]; }
+  // In RESP2 messages could be taken for replies: few commands are allowed.
+  bool IsRestricted() const { return total() > 0 && session_.protocol == resp::Protocol::kResp2; }
+
+ private:
+  void Hold(uring::Chunk* chunk, std::string_view frame);
+  void CheckLimits();
+
+  Resources& resources_;
+  ReplyQueue& replies_;
+  Session& session_;
+  std::array<IntrusiveList<Subscription, InSubscriber>, kChannelKinds> lists_;
+  SubscriptionCounts counts_ = {};  // By ChannelKind.
+  SegmentList held_;
+  int64_t above_soft_since_ns_ = 0;  // 0: it is not.
+};
+
+}  // namespace rcproxy::proxy

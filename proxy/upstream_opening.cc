@@ -1,0 +1,172 @@
+// The part of UpstreamConnection that opens it: address, connect, greeting.
+#include <errno.h>
+#include <glog/logging.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "proxy/errors.h"
+#include "proxy/reply_queue.h"
+#include "proxy/upstream_connection.h"
+#include "proxy/upstream_node.h"
+#include "resp/number.h"
+#include "resp/writer.h"
+
+namespace rcproxy::proxy {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr std::string_view kClientIdCommand = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
+
+// What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
+bool RefusesProtocol(std::string_view reply) {
+  return reply.starts_with("-NOPROTO") || reply.starts_with("-ERR unknown command");
+}
+
+}  // namespace
+
+void UpstreamConnection::StartConnect() {
+  CHECK(state_ == State::kIdle);
+  state_ = State::kConnecting;
+  resources_.stats.upstream_connects.Add();
+  connect_failure_ = "connect timeout";
+  connect_timer_.Arm(resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs);
+  node_.Resolve(this);
+}
+
+void UpstreamConnection::OnResolved() {
+  if (state_ != State::kConnecting || connecting_fd_ >= 0) return;
+  address_ = node_.socket_address();
+  if (address_.length == 0) return FailSoon("host name not found");
+  const int fd = resources_.io.OpenSocket(address_.storage.ss_family);
+  if (fd < 0) return FailSoon(std::strerror(-fd));
+  connecting_fd_ = fd;
+  resources_.io.Connect(fd, reinterpret_cast<const sockaddr*>(&address_.storage), address_.length,
+                        &connect_.completion);
+}
+
+// Not at once: whoever gives us a request is still writing its command.
+void UpstreamConnection::FailSoon(const char* reason) {
+  connect_failure_ = reason;
+  connect_timer_.Arm(resources_.io.NowNs());
+}
+
+void UpstreamConnection::OnConnected(int result) {
+  const int fd = std::exchange(connecting_fd_, -1);
+  if (state_ == State::kClosing || result < 0) {
+    resources_.io.Close(fd);
+    if (state_ == State::kClosing) return Idle();
+    return Fail(std::strerror(-result));
+  }
+  socket_.Adopt(fd);
+  socket_.StartReceive();
+  resources_.stats.upstream_connections.Add();
+  StartHandshake();
+}
+
+// Sets handshake_replies_ to the number of its commands.
+std::string UpstreamConnection::Greeting() {
+  std::string greeting;
+  const Config& config = resources_.config;
+  const bool log_in = !config.upstream_password.empty();
+  handshake_replies_ = 0;
+  if (kind_.resp3) {
+    resp::AppendArrayHeader(&greeting, log_in ? 5 : 2);
+    resp::AppendBulk(&greeting, "HELLO");
+    resp::AppendBulk(&greeting, "3");
+    ++handshake_replies_;
+  } else if (log_in) {
+    resp::AppendArrayHeader(&greeting, config.upstream_username.empty() ? 2 : 3);
+    ++handshake_replies_;
+  }
+  if (log_in) {
+    resp::AppendBulk(&greeting, "AUTH");
+    if (!config.upstream_username.empty()) {
+      resp::AppendBulk(&greeting, config.upstream_username);
+    } else if (kind_.resp3) {
+      resp::AppendBulk(&greeting, "default");
+    }
+    resp::AppendBulk(&greeting, config.upstream_password);
+  }
+  if (kind_.replica_reads) {
+    greeting += kReadOnlyCommand;
+    ++handshake_replies_;
+  }
+  if (kind_.is_own) {
+    greeting += kClientIdCommand;
+    ++handshake_replies_;
+  }
+  return greeting;
+}
+
+void UpstreamConnection::StartHandshake() {
+  state_ = State::kHandshaking;
+  const std::string greeting = Greeting();
+  if (handshake_replies_ == 0) return BecomeReady();
+  queued_bytes_ += greeting.size();
+  output_.Append(greeting);
+  resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+// The last of the greeting. A node that does not tell is used all the same.
+void UpstreamConnection::OnClientId(std::string_view reply) {
+  client_id_ = 0;
+  if (reply.starts_with(':'))
+    resp::ParseStrictInteger(reply.substr(1, reply.find('\r') - 1), &client_id_);
+  handshake_replies_ = 0;
+  BecomeReady();
+}
+
+void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
+  partial_.Clear(resources_.segments);
+  if (kind_.is_own && handshake_replies_ == 1) return OnClientId(reply);
+  if (scanner_.type() == '-') {
+    if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();
+    Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));
+    return;
+  }
+  if (--handshake_replies_ == 0) BecomeReady();
+}
+
+// The node itself is well, so it is not left alone; but what its clients ask for it can not give.
+void UpstreamConnection::RefuseProtocol() {
+  LOG_EVERY_T(WARNING, 10) << "node " << node_.address().ToString() << " does not know HELLO 3";
+  resources_.resp3_known = false;
+  RequestList refused;
+  refused.TakeAll(&waiting_);
+  CloseIdle();
+  while (Request* request = refused.PopFront()) {
+    if (ClientOf(request) != nullptr) {
+      DeliverText(resources_, request, kErrorNoProto);
+    } else {
+      observer_.OnRequestLost(request, /*sent=*/false);
+    }
+  }
+}
+
+void UpstreamConnection::BecomeReady() {
+  state_ = State::kReady;
+  resources_.resp3_known |= kind_.resp3;
+  connect_timer_.Disarm();
+  node_.OnConnectSucceeded();
+  progress_ns_ = resources_.io.NowNs();
+  RequestList ready;
+  ready.TakeAll(&waiting_);
+  while (Request* request = ready.PopFront()) {
+    Request* asked = request->sink == Request::Sink::kIgnore ? ready.PopFront() : nullptr;
+    const Request* last = asked != nullptr ? asked : request;
+    if (last->sink == Request::Sink::kDiscard) {  // Its client went away before anything was sent.
+      if (asked != nullptr) resources_.FreeRequest(asked);
+      resources_.FreeRequest(request);
+      continue;
+    }
+    AcceptAgain(request);
+    if (asked != nullptr) AcceptAgain(asked);  // ASKING and what it is for stay neighbours.
+  }
+}
+
+}  // namespace rcproxy::proxy
