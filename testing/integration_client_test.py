@@ -71,6 +71,43 @@ class RedisPyTest(IntegrationTest):
         with self.assertRaises(redis.ResponseError):
             self.redis.execute_command("NOSUCHCOMMAND")
 
+    def test_pubsub(self):
+        with self.redis.pubsub() as pubsub:
+            pubsub.subscribe("news", "sport")
+            pubsub.psubscribe("n*")
+            kinds = [pubsub.get_message(timeout=5)["type"] for _ in range(3)]
+            self.assertEqual(kinds, ["subscribe", "subscribe", "psubscribe"])
+            self.redis.publish("news", "hello")
+            heard = sorted((message["type"], message["data"]) for message in (pubsub.get_message(timeout=5) for _ in "12"))
+            self.assertEqual(heard, [("message", b"hello"), ("pmessage", b"hello")])
+            pubsub.ping()
+            self.assertEqual(pubsub.get_message(timeout=5)["type"], "pong")
+            pubsub.unsubscribe()
+            pubsub.punsubscribe()
+            kinds = sorted(pubsub.get_message(timeout=5)["type"] for _ in range(3))
+            self.assertEqual(kinds, ["punsubscribe", "unsubscribe", "unsubscribe"])
+
+    def test_watch(self):
+        self.redis.set("{w}counter", 1)
+
+        def add(pipeline):
+            value = int(pipeline.get("{w}counter"))
+            if value == 1:
+                self.redis.set("{w}counter", 10)  # Somebody else, the first time.
+            pipeline.multi()
+            pipeline.set("{w}counter", value + 1)
+
+        self.assertEqual(self.redis.transaction(add, "{w}counter"), [True])
+        self.assertEqual(self.redis.get("{w}counter"), b"11")
+
+    def test_lock(self):
+        first, second = (self.redis.lock("lock", timeout=10, blocking_timeout=0.2) for _ in "12")
+        self.assertTrue(first.acquire())
+        self.assertFalse(second.acquire())
+        first.release()
+        self.assertTrue(second.acquire())
+        second.release()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -61,14 +61,14 @@ def rcproxy_python_test(name, srcs, main = None, deps = [], data = [], size = "s
         **kwargs
     )
 
-def rcproxy_integration_test(name, srcs = None, size = "medium", tags = [], **kwargs):
+def rcproxy_integration_test(name, srcs = None, size = "medium", data = [], tags = [], **kwargs):
     """Talks to a real rcproxy, of the same configuration, before a real cluster. Several may run at a time."""
     rcproxy_python_test(
         name = name,
         srcs = srcs or [name + ".py"],
         size = size,
         deps = ["//testing:integration_library"],
-        data = ["//proxy:rcproxy"],
+        data = ["//proxy:rcproxy"] + data,
         tags = ["integration"] + tags,
         **kwargs
     )
