@@ -67,6 +67,19 @@ ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spe
   return ExecuteUnbound(spec, command, chunk);
 }
 
+// The client has left while it was blocked. A node would give it an element all the same, and may
+// have done so a moment ago: asked to end the command it answers with that or with nothing, and
+// the answer goes to the client, as on one server.
+void ClientConnection::EndBlocking() {
+  if (!context_.router.Unblock(replies_, /*with_error=*/false)) return Close();
+  input_ended_ = true;
+  std::unique_ptr<uring::Timer>& farewell = Bind().farewell;
+  farewell = std::make_unique<uring::Timer>(
+      resources_.timers, [](void* self) { static_cast<ClientConnection*>(self)->Close(); }, this);
+  farewell->Arm(resources_.io.NowNs() + resources_.config.request_timeout_ms * 1'000'000);
+  Drain();
+}
+
 // ---- subscriptions
 
 ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,

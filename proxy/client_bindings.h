@@ -12,6 +12,7 @@
 #include "proxy/pubsub/subscriber.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
+#include "uring/timer_queue.h"
 
 namespace rcproxy::proxy {
 
@@ -19,10 +20,11 @@ struct ClientBindings {
   std::unique_ptr<Watch> watch;              // Since WATCH.
   std::unique_ptr<Transaction> transaction;  // Since MULTI.
   std::unique_ptr<Subscriber> subscriber;    // Since the first subscription.
+  std::unique_ptr<uring::Timer> farewell;    // The client has left, and its node has to answer yet.
 
   bool IsEmpty() const {
     return watch == nullptr && transaction == nullptr &&
-           (subscriber == nullptr || subscriber->total() == 0);
+           (subscriber == nullptr || subscriber->total() == 0) && farewell == nullptr;
   }
   // Held for the client.
   size_t bytes() const { return transaction == nullptr ? 0 : transaction->bytes(); }

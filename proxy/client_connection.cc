@@ -465,9 +465,9 @@ void ClientConnection::OnSent(size_t bytes, int error) {
 // ---- the end
 
 void ClientConnection::OnReceiveEnded(int error) {
-  // Half closed: what was asked is still answered, but nobody waits for what may never come: a node
-  // would give an element to a client that has left.
-  if (error != 0 || replies_.blocking()) return Close();
+  if (error != 0) return Close();
+  // Half closed: what was asked is still answered, but nobody waits for what may never come.
+  if (replies_.blocking()) return EndBlocking();
   if (upload_ != nullptr && upload_->IsPassing() && !blocked_) return Close();
   input_ended_ = true;
   if (!blocked_) Drain();

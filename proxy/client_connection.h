@@ -139,6 +139,7 @@ class ClientConnection final : public uring::SocketListener,
   void DropBindings();
   Progress ExecuteBound(const cluster::CommandSpec& spec, const resp::CommandView& command,
                         uring::Chunk* chunk);
+  void EndBlocking();
   Progress RunPubSub(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress Multi(const cluster::CommandSpec& spec);

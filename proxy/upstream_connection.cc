@@ -422,11 +422,16 @@ void UpstreamConnection::ReleaseWaiting() {
   }
 }
 
-void UpstreamConnection::CheckTimeout(int64_t now_ns) {
-  if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return;
+bool UpstreamConnection::IsTimed() const {
+  if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return false;
+  // On a connection of its own a request may block for as long as it likes, or its client may take
+  // its time.
   const Request* front = pending_.Front();
-  // Its request may block for as long as it likes, or its client may take its time.
-  if (kind_.is_own && (!front->is_upload || front->is_cut)) return;
+  return !kind_.is_own || (front->is_upload && !front->is_cut);
+}
+
+void UpstreamConnection::CheckTimeout(int64_t now_ns) {
+  if (!IsTimed()) return;
   if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
   resources_.stats.upstream_timeouts.Add();
   Fail("no reply in time");

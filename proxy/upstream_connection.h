@@ -120,6 +120,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   void Leave();
   // Closes when nobody needs it. Requires: no request in it.
   void CloseIdle();
+  // Whether time runs for its oldest request.
+  bool IsTimed() const;
   // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
   void CheckTimeout(int64_t now_ns);
   // Gives back requests that wait for the connection to open, because their slots may have another

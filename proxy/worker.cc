@@ -218,23 +218,32 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
 // ---- from time to time
 
 void Worker::ArmTick() {
-  if (tick_.armed() || state_ == State::kStopped) return;
+  if (state_ == State::kStopped) return;
   const Config& config = resources_.config;
-  if (stats_.requests_in_flight.value() > 0 || memory_pressure_ || state_ != State::kRunning ||
+  const bool in_flight = stats_.requests_in_flight.value() > 0;
+  // Clients that block keep nobody awake.
+  const bool timed = timed_at_tick_ || stats_.requests_sent.value() != sent_at_tick_;
+  int64_t pause_ns = 10 * kTickNs;
+  if ((in_flight && timed) || memory_pressure_ || state_ != State::kRunning ||
       resources_.BytesInUse() > config.memory_limit_bytes / 2) {
-    tick_.Arm(resources_.io.NowNs() + kTickNs);
-  } else if (config.client_idle_timeout_s > 0 || config.backend_idle_connections == 0 ||
-             table_.NeedsSweep()) {
-    tick_.Arm(resources_.io.NowNs() + 10 * kTickNs);
-  }  // Else there is nothing to look after: an idle worker does not wake.
+    pause_ns = kTickNs;
+  } else if (!in_flight && config.client_idle_timeout_s == 0 &&
+             config.backend_idle_connections != 0 && !table_.NeedsSweep()) {
+    return;  // There is nothing to look after: an idle worker does not wake.
+  }
+  const int64_t at_ns = resources_.io.NowNs() + pause_ns;
+  if (!tick_.armed() || tick_.deadline_ns() > at_ns) tick_.Arm(at_ns);
 }
 
 void Worker::Tick() {
   const int64_t now_ns = resources_.io.NowNs();
-  table_.ForEachNode([now_ns](UpstreamNode& node) {
-    node.ForEachLink([now_ns](UpstreamConnection& link) {
+  timed_at_tick_ = false;
+  sent_at_tick_ = stats_.requests_sent.value();
+  table_.ForEachNode([this, now_ns](UpstreamNode& node) {
+    node.ForEachLink([this, now_ns](UpstreamConnection& link) {
       link.CheckStall(now_ns);
       link.CheckTimeout(now_ns);
+      timed_at_tick_ |= link.IsTimed() || link.stalled();
     });
   });
   table_.Sweep(now_ns);

@@ -148,6 +148,9 @@ class Worker final : public WorkerClients,
   Pause pause_ = Pause::kNone;
   int64_t paused_until_ns_ = 0;
   uring::Timer tick_;
+  // When it ran last: whether time ran for any request, and how many had been sent.
+  bool timed_at_tick_ = false;
+  uint64_t sent_at_tick_ = 0;
   uring::Timer pause_timer_;
 };
 

@@ -1,5 +1,6 @@
 """Commands that block, through rcproxy on a real cluster: for thousands of clients, while slots move."""
 
+import random
 import threading
 import time
 import unittest
@@ -68,6 +69,51 @@ class BlockingTest(IntegrationTest):
         self.eventually(lambda: b" flags=b " not in node.command("CLIENT", "LIST"))
         self.client.command("RPUSH", "left", "x")
         self.assertEqual(self.client.command("LLEN", "left"), 1)
+
+    def test_consumers_that_leave_lose_and_double_nothing(self):
+        """50 consumers take 10,000 elements; all the time some of them stop sending, and others come."""
+        total = 10_000
+        taken = []
+        producing = threading.Event()
+        producing.set()
+        lock = threading.Lock()
+
+        def consume(generator):
+            while producing.is_set():
+                leaves_after = generator.random() * 0.05
+                with self.proxy.client() as client:
+                    client.socket.settimeout(leaves_after)
+                    begin = time.monotonic()
+                    try:
+                        while time.monotonic() - begin < leaves_after:
+                            client.send(encode("BLPOP", "{work}", 0))
+                            with_reply = client.read_reply()
+                            with lock:
+                                taken.append(with_reply[1])
+                    except TimeoutError:
+                        pass
+                    else:
+                        continue
+                    client.half_close()
+                    client.socket.settimeout(30)
+                    rest = client.last_reply()
+                    if rest is not None:
+                        with lock:
+                            taken.append(rest[1])
+
+        threads = [threading.Thread(target=consume, args=(random.Random(number),)) for number in range(50)]
+        for thread in threads:
+            thread.start()
+        for begin in range(0, total, 10):
+            self.client.ok("RPUSH", "{work}", *range(begin, begin + 10))
+            if begin % 100 == 0:
+                time.sleep(0.02)
+        self.eventually(lambda: self.client.ok("LLEN", "{work}") == 0, timeout_s=60)
+        producing.clear()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(taken), len(set(taken)), "an element was given to two consumers")
+        self.assertEqual(sorted(map(int, taken)), list(range(total)))
 
     def test_client_unblock(self):
         for reason, expected in (((), None), (("TIMEOUT",), None),

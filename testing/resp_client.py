@@ -112,6 +112,13 @@ class RespClient:
             return float(rest)
         raise ValueError(f"not a RESP reply: {line!r}")
 
+    def last_reply(self):
+        """The reply that still comes before the peer closes; None when there is none."""
+        try:
+            return self.read_reply()
+        except Disconnected:
+            return None
+
     def read_to_end(self):
         """Everything that still comes until the peer closes, as bytes."""
         data = bytes(self._buffer[self._start :])
