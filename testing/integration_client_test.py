@@ -78,7 +78,8 @@ class RedisPyTest(IntegrationTest):
             kinds = [pubsub.get_message(timeout=5)["type"] for _ in range(3)]
             self.assertEqual(kinds, ["subscribe", "subscribe", "psubscribe"])
             self.redis.publish("news", "hello")
-            heard = sorted((message["type"], message["data"]) for message in (pubsub.get_message(timeout=5) for _ in "12"))
+            messages = [pubsub.get_message(timeout=5) for _ in range(2)]
+            heard = sorted((message["type"], message["data"]) for message in messages)
             self.assertEqual(heard, [("message", b"hello"), ("pmessage", b"hello")])
             pubsub.ping()
             self.assertEqual(pubsub.get_message(timeout=5)["type"], "pong")
