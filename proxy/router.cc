@@ -512,6 +512,7 @@ void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view
 // ---- later
 
 bool Router::Expired(const Request* request, int64_t now_ns) const {
+  if (request->once) return true;
   return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
 }
 
@@ -576,7 +577,8 @@ void Router::GiveUp(Request* request) {
     resources_.stats.errors_slot_uncovered.Add();
     return DeliverText(resources_, request, kErrorSlotNotServed);
   }
-  resources_.stats.errors_unreachable.Add();
+  // Who asks once can do without the answer.
+  if (!request->once) resources_.stats.errors_unreachable.Add();
   DeliverText(resources_, request, kErrorUnreachable);
 }
 

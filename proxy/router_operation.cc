@@ -78,6 +78,7 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
+    part->once = question.once;
     part->is_private = question.blocks || question.uploads;
     part->is_upload = part->is_cut = question.uploads;
     if (question.blocks) client->SetBlocking(true);

@@ -556,6 +556,14 @@ void UpstreamConnection::CheckStall(int64_t now_ns) {
   stalled_by->MarkBroken();
 }
 
+size_t UpstreamConnection::CountRequests() const {
+  size_t count = 0;
+  for (const RequestList* list : {&waiting_, &pending_}) {
+    for (const Request* r = list->Front(); r != nullptr; r = list->Next(r)) ++count;
+  }
+  return count;
+}
+
 void UpstreamConnection::CheckInvariants() const {
   output_.CheckInvariants();
   CHECK(state_ != State::kReady || waiting_.IsEmpty());

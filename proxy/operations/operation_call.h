@@ -10,10 +10,12 @@
 
 #include "cluster/command_table.h"
 #include "proxy/config.h"
+#include "proxy/local_host.h"
 #include "proxy/moving_slots.h"
 #include "proxy/operation.h"
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
+#include "proxy/server_facts.h"
 #include "resp/command_view.h"
 #include "resp/writer.h"
 
@@ -25,6 +27,8 @@ struct OperationFacts {
   RoutingTable& table;
   const MovingSlots& moving_slots;
   TopologySource& topology;
+  const ServerFacts& server;
+  LocalHost& host;
 };
 
 struct OperationCall {

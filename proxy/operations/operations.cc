@@ -8,6 +8,7 @@
 
 #include "cluster/command_errors.h"
 #include "proxy/operations/blocking.h"
+#include "proxy/operations/cluster_info.h"
 #include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
 #include "proxy/operations/operation_text.h"
@@ -20,7 +21,10 @@ namespace {
 using cluster::CommandSpec;
 using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: none.
 
-constexpr OperationRow kScanRow[] = {{"scan", MakeScan}};
+constexpr OperationRow kRows[] = {
+    {"info", MakeClusterInfo},
+    {"scan", MakeScan},
+};
 
 void Add(std::span<const OperationRow> rows, Factories* factories) {
   for (const OperationRow& row : rows) (*factories)[cluster::CommandNamed(row.name).id] = row.make;
@@ -29,7 +33,7 @@ void Add(std::span<const OperationRow> rows, Factories* factories) {
 const Factories& Always() {
   static const Factories* const factories = [] {
     auto* made = new Factories(cluster::CommandIdCount(), nullptr);
-    Add(kScanRow, made);
+    Add(kRows, made);
     Add(FanOutOperations(), made);
     Add(ProxyOperations(), made);
     return made;

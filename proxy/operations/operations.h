@@ -22,9 +22,10 @@ namespace rcproxy::proxy {
 
 class Operations {
  public:
-  Operations(const Config& config, RoutingTable& table, const Router& router,
-             TopologySource& topology)
-      : facts_{config, table, router.moving_slots(), topology} {}
+  // All of them outlive this.
+  Operations(const Config& config, const ServerFacts& server, RoutingTable& table,
+             const Router& router, TopologySource& topology, LocalHost& host)
+      : facts_{config, table, router.moving_slots(), topology, server, host} {}
 
   // Requires: spec.Has(kFlagOperation), arity checked.
   std::unique_ptr<Operation> Make(const cluster::CommandSpec& spec,
