@@ -306,6 +306,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     topology_.RequestRefresh();
     return nullptr;
   }
+  if (!request->read_only) NoteWrite(request, *node);
   if (request->is_private) [[unlikely]]
     return OwnLink(request, node);
   UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
@@ -313,6 +314,12 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   request->failure = Request::Failure::kUnreachable;
   topology_.RequestRefresh();  // Perhaps another node has taken over.
   return nullptr;
+}
+
+// Kept out of the way of reads.
+[[gnu::noinline]] void Router::NoteWrite(const Request* request, const UpstreamNode& node) {
+  if (ReplyQueue* client = ClientOf(request))
+    client->writes().Note(node.write_mark(), resources_.writes);
 }
 
 UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
@@ -441,6 +448,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   UpstreamConnection& link =
       own != nullptr ? *own : node->link({.replica_reads = false, .resp3 = request->resp3});
   if (!link.CanAccept()) return Delay(request);
+  if (!request->read_only) NoteWrite(request, *node);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
@@ -505,6 +513,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
 }
 
 void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
+  resources_.writes.NoteLost(connection->node().write_mark());
   LOG_EVERY_T(WARNING, 0.1) << "node " << connection->node().address().ToString() << ": " << reason;
   topology_.RequestRefresh();
 }

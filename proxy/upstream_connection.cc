@@ -475,7 +475,7 @@ void UpstreamConnection::Leave() {
 }
 
 void UpstreamConnection::GiveBack(Request* request) {
-  if (request->sink == Request::Sink::kPart) request->split_parent->own_link = nullptr;
+  if (request->sink == Request::Sink::kPart) std::erase(request->split_parent->own_links, this);
   node_.ReturnOwnLink(this);
 }
 

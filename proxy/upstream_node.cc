@@ -11,6 +11,7 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       observer_(observer),
       resolver_(resolver),
       address_(std::move(address)),
+      write_mark_(resources.writes.NewMark()),
       random_(0x9e3779b97f4a7c15u * (address_.port + 1u)),
       links_{{{resources, observer, *this, {.replica_reads = false, .resp3 = false}},
               {resources, observer, *this, {.replica_reads = true, .resp3 = false}},

@@ -25,6 +25,8 @@ class UpstreamNode {
                cluster::NodeAddress address);
 
   const cluster::NodeAddress& address() const { return address_; }
+  // For WriteMarks.
+  uint32_t write_mark() const { return write_mark_; }
   UpstreamConnection& link(LinkKind kind) { return links_[kind.index()]; }
   UpstreamConnection& primary_link() { return links_[0]; }
   // A connection for one request alone, until it is given back; nullptr in back-off and at the
@@ -61,6 +63,7 @@ class UpstreamNode {
   UpstreamObserver& observer_;
   NameResolver& resolver_;
   const cluster::NodeAddress address_;
+  const uint32_t write_mark_;
   SocketAddress socket_address_;
   int failures_ = 0;
   int64_t connect_after_ns_ = 0;

@@ -37,7 +37,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       table_(resources_, router_, *this),
       router_(resources_, table_, *this),
       local_(facts, static_cast<LocalHost&>(*this)),
-      operations_(config, facts, table_, router_, *this, static_cast<LocalHost&>(*this)),
+      operations_(resources_, facts, table_, router_, *this, static_cast<LocalHost&>(*this)),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));

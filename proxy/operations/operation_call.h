@@ -16,6 +16,7 @@
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
 #include "proxy/server_facts.h"
+#include "proxy/write_marks.h"
 #include "resp/command_view.h"
 #include "resp/writer.h"
 
@@ -29,6 +30,7 @@ struct OperationFacts {
   TopologySource& topology;
   const ServerFacts& server;
   LocalHost& host;
+  WriteHistory& writes;
 };
 
 struct OperationCall {
@@ -36,6 +38,7 @@ struct OperationCall {
   const cluster::CommandSpec& spec;
   const resp::CommandView& command;  // Valid while the operation is made.
   resp::Protocol protocol;           // Of the reply.
+  WriteMarks* writes = nullptr;      // Of the client; outlives the operation.
 };
 
 // Never null: what is wrong with the command is an operation that finishes at once.

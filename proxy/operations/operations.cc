@@ -14,6 +14,7 @@
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
+#include "proxy/operations/wait.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -24,6 +25,7 @@ using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: n
 constexpr OperationRow kRows[] = {
     {"info", MakeClusterInfo},
     {"scan", MakeScan},
+    {"wait", MakeWait},
 };
 
 void Add(std::span<const OperationRow> rows, Factories* factories) {
@@ -56,11 +58,11 @@ const Factories& ForSeveralSlots() {
 
 std::unique_ptr<Operation> Operations::Make(const CommandSpec& spec,
                                             const resp::CommandView& command,
-                                            resp::Protocol protocol) const {
+                                            resp::Protocol protocol, WriteMarks* writes) const {
   const OperationFactory make = Always()[spec.id];
   DCHECK(make != nullptr) << spec.name;
   if (make == nullptr) return AnswerError(cluster::NotAvailableError(spec));
-  return make({facts_, spec, command, protocol});
+  return make({facts_, spec, command, protocol, writes});
 }
 
 std::unique_ptr<Operation> Operations::MakeBlocking(const CommandSpec& spec,

@@ -40,7 +40,7 @@ class OperationsForTest : public RouterForTest {
       spec = cluster::FindSubcommand(*spec, words[1]);
     }
     auto operation = spec->Has(cluster::kFlagOperation)
-                         ? operations.Make(*spec, owner.view(), protocol)
+                         ? operations.Make(*spec, owner.view(), protocol, &client.replies.writes())
                          : operations.MakeCrossSlot(*spec, owner.view(), protocol);
     if (operation == nullptr) return false;
     router.Start(&client.replies, *spec, std::move(operation));
@@ -57,7 +57,7 @@ class OperationsForTest : public RouterForTest {
   resp::Protocol protocol = resp::Protocol::kResp2;
   ServerFacts facts;
   WorkersForTest workers;
-  Operations operations{sim.config, facts, table, router, topology, workers};
+  Operations operations{sim.resources, facts, table, router, topology, workers};
 };
 
 }  // namespace rcproxy::proxy
