@@ -14,6 +14,7 @@
 #include "cluster/command_errors.h"
 #include "proxy/client_filter.h"
 #include "proxy/client_info.h"
+#include "proxy/client_summary.h"
 #include "proxy/text.h"
 #include "resp/number.h"
 
@@ -340,6 +341,16 @@ void ResetStat(LocalCall& call) {
       OkReply);
 }
 
+void ProxyClients(LocalCall& call) {
+  Ask(
+      call, [](WorkerClients& worker) { return worker.SummarizeClients(); },
+      [protocol = call.protocol()](Answers answers) {
+        std::string reply;
+        resp::AppendVerbatim(&reply, protocol, "txt", DescribeClients(answers));
+        return reply;
+      });
+}
+
 constexpr LocalHandlerRow kRows[] = {
     {"client|capa", Ok},  // A server ignores the capabilities that it does not know.
     {"client|getname", GetName},
@@ -358,6 +369,7 @@ constexpr LocalHandlerRow kRows[] = {
     {"client|unblock", Unblock, /*waits=*/true},
     {"client|unpause", Unpause, /*waits=*/true},
     {"config|resetstat", ResetStat, /*waits=*/true},
+    {"proxy|clients", ProxyClients, /*waits=*/true},
 };
 
 }  // namespace

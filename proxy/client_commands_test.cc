@@ -141,6 +141,10 @@ class WorkerClientsForTest final : public WorkerClients {
   }
   void UnpauseClients() override { pause = Pause::kNone; }
   void ResetCounters() override { ++resets; }
+  std::string SummarizeClients() override {
+    return "clients 3\nblocked 1\nname 2 library=x,name=y\n";
+  }
+  std::string DescribeNodes() override { return {}; }
 
   std::string lines;
   int killed = 0;
@@ -256,6 +260,15 @@ TEST_F(ClientsTest, UnblockSaysWhetherOneWasBlocked) {
 TEST_F(ClientsTest, StatisticsAreResetEverywhere) {
   EXPECT_EQ(local_.Ask("CONFIG RESETSTAT"), kOk);
   EXPECT_EQ(worker_.resets, 1);
+}
+
+TEST(ProxyClientsTest, DescribesTheClientsOfAllWorkers) {
+  LocalCommandsForTest local;
+  WorkerClientsForTest worker;
+  local.workers = &worker;
+  const std::string reply = local.Ask("PROXY CLIENTS");
+  EXPECT_NE(reply.find("# Clients\r\nclients:3\r\nblocked:1\r\n"), std::string::npos) << reply;
+  EXPECT_NE(reply.find("\r\nname0:clients=2,library=x,name=y\r\n"), std::string::npos) << reply;
 }
 
 }  // namespace

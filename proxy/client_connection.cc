@@ -263,18 +263,16 @@ ClientConnection::Progress ClientConnection::ExecuteUnbound(const CommandSpec& s
     case Route::kAllNodes:
       if ((spec.flags & cluster::kFlagsOfSpecialCommands) != 0) [[unlikely]] {
         if (spec.Has(cluster::kFlagNotYet)) break;
+        if (spec.Has(cluster::kFlagOperation)) return RunOwnOperation(spec, command);
         if (spec.Has(cluster::kFlagBlocking)) {
           if (auto operation = context_.operations.MakeBlocking(spec, command, session_.protocol))
             return RunOperation(spec, std::move(operation));
         }
-        if (spec.Has(cluster::kFlagOperation))
-          return RunOperation(spec, context_.operations.Make(spec, command, session_.protocol));
         if (spec.Has(cluster::kFlagScriptBody)) context_.router.NoteScript(spec, command);
       }
       return RunRouted(spec, command, chunk);
     case Route::kLocal:
-      if (spec.Has(cluster::kFlagOperation))
-        return RunOperation(spec, context_.operations.Make(spec, command, session_.protocol));
+      if (spec.Has(cluster::kFlagOperation)) return RunOwnOperation(spec, command);
       return RunLocal(spec, command);
     case Route::kTransaction:
       return RunTransaction(spec, command);
@@ -320,6 +318,13 @@ ClientConnection::Progress ClientConnection::RunOperation(const CommandSpec& spe
   resources_.stats.commands.Add();
   session_.last_command = spec.id;
   return Progress::kContinue;
+}
+
+// Of a command that always has one.
+ClientConnection::Progress ClientConnection::RunOwnOperation(const CommandSpec& spec,
+                                                             const CommandView& command) {
+  return RunOperation(
+      spec, context_.operations.Make(spec, command, session_.protocol, &replies_.writes()));
 }
 
 ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& spec,

@@ -54,8 +54,8 @@ constexpr GroupCategory kGroupCategories[] = {
 
 // The commands whose group is not their category.
 constexpr GroupCategory kCommandCategories[] = {
-    {"sort", "@list"},    {"sort", "@set"},    {"sort", "@sortedset"},
-    {"sort_ro", "@list"}, {"sort_ro", "@set"}, {"sort_ro", "@sortedset"},
+    {"sort", "@list"},   {"sort", "@set"},          {"sort", "@sortedset"},  {"sort_ro", "@list"},
+    {"sort_ro", "@set"}, {"sort_ro", "@sortedset"}, {"wait", "@connection"},
 };
 
 bool IsRange(const KeySpec& key) {

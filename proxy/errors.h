@@ -37,6 +37,9 @@ inline constexpr std::string_view kErrorTooManyRedirects =
     "executed\r\n";
 inline constexpr std::string_view kErrorUnexpectedPart =
     "-ERR upstream reply: a node answered a part of the command with an unexpected type\r\n";
+inline constexpr std::string_view kErrorWaitLost =
+    "-ERR upstream lost: a node that this client wrote to was lost since, or is no primary any "
+    "more; which replicas have those writes is not known, later ones count again\r\n";
 // The server's text for a version of the protocol that it does not know.
 inline constexpr std::string_view kErrorNoProto = "-NOPROTO unsupported protocol version\r\n";
 inline constexpr std::string_view kErrorMemory =

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "proxy/human_bytes.h"
 #include "proxy/text.h"
 #include "proxy/version.h"
 
@@ -46,15 +47,6 @@ struct Context {
   // "123" and "123B".
   void Bytes(std::string_view name, uint64_t bytes) const;
 };
-
-std::string HumanBytes(uint64_t bytes) {
-  constexpr std::string_view kUnits = "KMGTP";
-  if (bytes < 1024) return Concat(bytes, "B");
-  double value = static_cast<double>(bytes) / 1024;
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
-  return absl::StrFormat("%.2f%c", value, kUnits[unit]);
-}
 
 void Context::Bytes(std::string_view name, uint64_t bytes) const {
   Line(name, bytes);
@@ -104,7 +96,7 @@ void Clients(const Context& info) {
   info.Line("connected_clients", info.totals.clients_connected);
   info.Line("cluster_connections", info.totals.upstream_connections);
   info.Line("maxclients", info.facts.config->maxclients);
-  info.Line("blocked_clients", 0);
+  info.Line("blocked_clients", info.totals.own_connections);
   info.Line("tracking_clients", 0);
 }
 
@@ -142,12 +134,14 @@ void Replication(const Context& info) {
   info.Line("master_repl_offset", 0);
 }
 
-void Cpu(const Context& info) {
+void CpuLines(const Context& info, std::string_view prefix) {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
-  info.Line("used_cpu_sys", absl::StrFormat("%.6f", Seconds(usage.ru_stime)));
-  info.Line("used_cpu_user", absl::StrFormat("%.6f", Seconds(usage.ru_utime)));
+  info.Line(Concat(prefix, "used_cpu_sys"), absl::StrFormat("%.6f", Seconds(usage.ru_stime)));
+  info.Line(Concat(prefix, "used_cpu_user"), absl::StrFormat("%.6f", Seconds(usage.ru_utime)));
 }
+
+void Cpu(const Context& info) { CpuLines(info, ""); }
 
 void Cluster(const Context& info) { info.Line("cluster_enabled", 0); }
 
@@ -155,6 +149,8 @@ void Empty(const Context&) {}
 
 void Proxy(const Context& info) {
   info.Line("rcproxy_workers", info.facts.workers.size());
+  info.Line("rcproxy_used_memory_rss", ResidentBytes());
+  CpuLines(info, "rcproxy_");
 #define RCPROXY_LINE(name, type, help) info.Line("rcproxy_" #name, info.totals.name);
   RCPROXY_STATS(RCPROXY_LINE)
 #undef RCPROXY_LINE

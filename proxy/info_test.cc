@@ -73,6 +73,11 @@ TEST_F(InfoTest, AddsUpTheWorkers) {
   EXPECT_EQ(Field(text, "rcproxy_workers"), "2");
 }
 
+TEST_F(InfoTest, WhoHasAConnectionOfItsOwnIsBlocked) {
+  workers_[1].own_connections.Set(2);
+  EXPECT_EQ(Field(Info({"clients"}), "blocked_clients"), "2");
+}
+
 TEST_F(InfoTest, ShowsEveryCounter) {
   const std::string text = Info({"proxy"});
 #define RCPROXY_EXPECT(name, type, help) EXPECT_EQ(Field(text, "rcproxy_" #name), "0");

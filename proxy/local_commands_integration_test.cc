@@ -355,10 +355,6 @@ TEST_F(LocalCommandsIntegrationTest, ServerQuestions) {
            "SLOWLOG LEN",
            "SLOWLOG RESET",
            "SLOWLOG GET 1 2",
-           "INFO nosuch",
-           "INFO modules",
-           "INFO keyspace",
-           "INFO cluster",
        }) {
     ExpectSame(line);
   }
@@ -407,6 +403,7 @@ TEST_F(LocalCommandsIntegrationTest, CommandsAreDescribedAsByTheServer) {
                                              "zrevrank"};
   const std::set<std::string> other_keys = {"georadius", "georadiusbymember", "migrate", "sort",
                                             "sort_ro"};
+  const std::set<std::string> other_flags = {"wait"};
   int compared = 0;
   for (const auto& [name, our] : ours) {
     const auto their = theirs.find(name);
@@ -415,9 +412,10 @@ TEST_F(LocalCommandsIntegrationTest, CommandsAreDescribedAsByTheServer) {
     const std::vector<Value>& a = our.elements;
     const std::vector<Value>& b = their->second.elements;
     EXPECT_EQ(a[1].integer != b[1].integer, other_arity.contains(name)) << name << ": arity";
-    EXPECT_TRUE(IsSubset(a[2], b[2]))
+    EXPECT_NE(IsSubset(a[2], b[2]), other_flags.contains(name))
         << name << ": flags " << testing::PrintToString(TextSet(a[2]));
-    EXPECT_TRUE(IsSubset(a[6], b[6])) << name << ": " << testing::PrintToString(TextSet(a[6]));
+    EXPECT_NE(IsSubset(a[6], b[6]), other_flags.contains(name))
+        << name << ": " << testing::PrintToString(TextSet(a[6]));
     if (other_keys.contains(name)) continue;
     for (int i = 3; i <= 5; ++i) EXPECT_EQ(a[i].integer, b[i].integer) << name << " " << i;
     EXPECT_EQ(a[8].elements.size(), b[8].elements.size()) << name;
@@ -428,7 +426,7 @@ TEST_F(LocalCommandsIntegrationTest, CommandsAreDescribedAsByTheServer) {
 TEST_F(LocalCommandsIntegrationTest, RepliesWithContentsOfTheirOwnHaveTheSameShape) {
   Connect(*open_);
   for (const char* line : {"TIME", "CLIENT ID", "CLIENT INFO", "COMMAND COUNT", "CONFIG GET port",
-                           "CONFIG GET loglevel", "INFO", "ACL GENPASS", "ACL GENPASS 5"}) {
+                           "CONFIG GET loglevel", "ACL GENPASS", "ACL GENPASS 5"}) {
     EXPECT_EQ(Shape(Parse(local_->Ask(line))), Shape(Parse(Theirs(line)))) << line;
   }
 }
@@ -437,14 +435,13 @@ TEST_F(LocalCommandsIntegrationTest, InResp3TheShapesAreTheServersToo) {
   Connect(*open_);
   TakeTheirId();
   ExpectSame("HELLO 3");
-  for (const char* line : {"CLIENT TRACKINGINFO", "CLIENT GETNAME", "CONFIG GET save",
-                           "CONFIG GET nosuch", "COMMAND INFO nosuch", "COMMAND DOCS nosuch",
-                           "COMMAND GETKEYSANDFLAGS GET a", "INFO modules", "INFO nosuch",
-                           "SLOWLOG GET", "COMMAND LIST FILTERBY MODULE x", "ACL WHOAMI"}) {
+  for (const char* line :
+       {"CLIENT TRACKINGINFO", "CLIENT GETNAME", "CONFIG GET save", "CONFIG GET nosuch",
+        "COMMAND INFO nosuch", "COMMAND DOCS nosuch", "COMMAND GETKEYSANDFLAGS GET a",
+        "SLOWLOG GET", "COMMAND LIST FILTERBY MODULE x", "ACL WHOAMI"}) {
     ExpectSame(line);
   }
-  for (const char* line :
-       {"TIME", "ROLE", "CLIENT INFO", "INFO", "CONFIG GET port", "ACL GENPASS"}) {
+  for (const char* line : {"TIME", "ROLE", "CLIENT INFO", "CONFIG GET port", "ACL GENPASS"}) {
     EXPECT_EQ(Shape(Parse(local_->Ask(line))), Shape(Parse(Theirs(line)))) << line;
   }
   // The types of the ten parts of a description, without their contents.
@@ -458,7 +455,7 @@ TEST_F(LocalCommandsIntegrationTest, InResp3TheShapesAreTheServersToo) {
   }
 }
 
-TEST_F(LocalCommandsIntegrationTest, InfoUsesTheServersNames) {
+TEST_F(LocalCommandsIntegrationTest, ProxyInfoUsesTheServersNames) {
   Connect(*open_);
   const auto names = [](const std::string& text) {
     std::set<std::string> found;
@@ -469,7 +466,7 @@ TEST_F(LocalCommandsIntegrationTest, InfoUsesTheServersNames) {
     return found;
   };
   const std::set<std::string> theirs = names(Parse(Theirs("INFO everything")).text);
-  for (const std::string& name : names(Parse(local_->Ask("INFO")).text)) {
+  for (const std::string& name : names(Parse(local_->Ask("PROXY INFO")).text)) {
     const bool is_ours = name == "# Proxy" || name.starts_with("rcproxy_");
     EXPECT_NE(theirs.contains(name), is_ours) << name;
   }

@@ -15,7 +15,7 @@ namespace rcproxy::proxy {
 
 struct ClientFilter;
 
-// One worker's clients, to those who ask all workers.
+// One worker's clients and nodes, to those who ask all workers.
 class WorkerClients {
  public:
   // The lines of CLIENT LIST.
@@ -28,6 +28,10 @@ class WorkerClients {
   virtual void PauseClients(Pause pause, int64_t until_ns) = 0;
   virtual void UnpauseClients() = 0;
   virtual void ResetCounters() = 0;
+  // A ClientSummary of all its clients, encoded.
+  virtual std::string SummarizeClients() = 0;
+  // A NodeUse of each node, encoded.
+  virtual std::string DescribeNodes() = 0;
 
  protected:
   ~WorkerClients() = default;

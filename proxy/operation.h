@@ -33,7 +33,8 @@ struct Question {
   cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
-  bool blocks = false;        // On a connection of its own; at most one question of a round.
+  bool once = false;          // Not offered again: whatever happens to it first is the answer.
+  bool blocks = false;        // On a connection of its own.
   bool uploads = false;       // So is this: only the head of the command, its client adds the rest.
   HeldLink* held = nullptr;   // On this connection, which is taken when it is none; nowhere else.
   bool is_unit = false;       // Several commands, MULTI to EXEC.
@@ -59,12 +60,27 @@ class Round {
   void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), Question::kAnySlot, node, repeatable});
   }
+  // The same, but when the node can not be reached now, that is the answer.
+  void AskNodeOnce(const cluster::NodeAddress& node, std::string command) {
+    AskNode(node, std::move(command), /*repeatable=*/true);
+    questions_.back().once = true;
+  }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
   // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.
   void AskBlocking(uint16_t slot, std::string command) {
-    questions_.push_back(
-        {std::move(command), slot, {}, /*repeatable=*/true, false, /*blocks=*/true});
+    AskSlot(slot, std::move(command), /*repeatable=*/true);
+    questions_.back().blocks = true;
+    blocks_ = true;
   }
+  // The same of one node, which is not asked again.
+  void AskNodeBlocking(const cluster::NodeAddress& node, std::string command) {
+    AskNodeOnce(node, std::move(command));
+    questions_.back().blocks = true;
+    blocks_ = true;
+  }
+  // The operation may go on for ever, though the questions of this round do not: it ends when its
+  // client leaves, and CLIENT UNBLOCK is for it.
+  void SetBlocks() { blocks_ = true; }
   // The rest of the command follows from the client (Router::OwnLinkOf). Never asked again.
   void AskUpload(uint16_t slot, std::string head) {
     questions_.push_back({std::move(head), slot, {}, /*repeatable=*/false});
@@ -95,6 +111,7 @@ class Round {
   }
 
   std::span<const Question> questions() const { return questions_; }
+  bool blocks() const { return blocks_; }
   bool waits() const { return waits_; }
   bool finished() const { return finished_; }
   const std::string& reply() const { return reply_; }
@@ -103,6 +120,7 @@ class Round {
   const uint64_t wait_id_;
   const int64_t now_ns_;
   std::vector<Question> questions_;
+  bool blocks_ = false;
   bool waits_ = false;
   bool finished_ = false;
   std::string reply_;
@@ -116,6 +134,8 @@ class Operation {
   virtual void Next(std::span<const std::string_view> answers, Round* round) = 0;
   // The command of the blocking question as it should be sent now; empty: as it was.
   virtual std::string Again([[maybe_unused]] int64_t now_ns) { return {}; }
+  // CLIENT UNBLOCK. True: it will end by itself, soon; false: its node has to be told.
+  virtual bool Unblock([[maybe_unused]] bool with_error) { return false; }
 };
 
 }  // namespace rcproxy::proxy

@@ -200,8 +200,8 @@ void FreeSplit(Resources& resources, SplitState* split) {
       part->replies = nullptr;
     }
   }
-  if (UpstreamConnection* link = std::exchange(split->own_link, nullptr))
-    resources.operations->OnAbandoned(link);
+  for (UpstreamConnection* link : split->own_links) resources.operations->OnAbandoned(link);
+  split->own_links.clear();
   split->parts.clear();
   split->part_of_key.clear();
   split->targets.clear();

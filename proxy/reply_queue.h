@@ -21,6 +21,7 @@
 #include "proxy/request.h"
 #include "proxy/resources.h"
 #include "proxy/session.h"
+#include "proxy/write_marks.h"
 
 namespace rcproxy::proxy {
 
@@ -85,6 +86,7 @@ class ReplyQueue {
   bool HoldsAll() const { return barriers_ != 0 || pause_ == Pause::kAll; }
   // Whether it is of no use to offer any command again.
   bool HoldsFirst() const { return delayed_ != 0 || HoldsAll(); }
+  WriteMarks& writes() { return writes_; }
   bool empty() const { return size_ == 0; }
   uint32_t size() const { return size_; }
   // Requests not answered yet, parts of split ones included.
@@ -134,6 +136,7 @@ class ReplyQueue {
   bool prefers_replicas_;
   bool blocking_ = false;
   bool broken_ = false;
+  WriteMarks writes_;
   int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;
 };

@@ -82,6 +82,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool is_cut : 1 = false;      // and the rest has not all been given to its link.
   bool is_pinned : 1 = false;   // Only on the connection that its client keeps (SplitState::held).
   bool healed : 1 = false;      // Its node did not know its script, and got it.
+  bool once : 1 = false;        // Is not offered again.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.

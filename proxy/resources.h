@@ -18,6 +18,7 @@
 #include "proxy/split_state.h"
 #include "proxy/staging.h"
 #include "proxy/stats.h"
+#include "proxy/write_marks.h"
 #include "resp/request_scanner.h"
 #include "uring/chunk.h"
 #include "uring/intrusive_list.h"
@@ -122,6 +123,8 @@ struct Resources {
   SubscriptionSink* subscriptions = nullptr;  // Set by PubSub.
   // Those that wait for somebody other than a node, by the id that resumes them.
   std::unordered_map<uint64_t, SplitState*> waiting_operations;
+
+  WriteHistory writes;
 
   bool resp3_known = false;  // The last node that was greeted with HELLO 3 knew it.
 

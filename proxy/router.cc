@@ -314,6 +314,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     topology_.RequestRefresh();
     return nullptr;
   }
+  if (!request->read_only) NoteWrite(request, *node);
   if (request->is_private) [[unlikely]]
     return OwnLink(request, node);
   UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
@@ -321,6 +322,12 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   request->failure = Request::Failure::kUnreachable;
   topology_.RequestRefresh();  // Perhaps another node has taken over.
   return nullptr;
+}
+
+// Kept out of the way of reads.
+[[gnu::noinline]] void Router::NoteWrite(const Request* request, const UpstreamNode& node) {
+  if (ReplyQueue* client = ClientOf(request))
+    client->writes().Note(node.write_mark(), resources_.writes);
 }
 
 UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
@@ -451,6 +458,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   UpstreamConnection& link =
       own != nullptr ? *own : node->link({.replica_reads = false, .resp3 = request->resp3});
   if (!link.CanAccept()) return Delay(request);
+  if (!request->read_only) NoteWrite(request, *node);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
@@ -518,6 +526,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
 }
 
 void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
+  resources_.writes.NoteLost(connection->node().write_mark());
   LOG_EVERY_T(WARNING, 0.1) << "node " << connection->node().address().ToString() << ": " << reason;
   topology_.RequestRefresh();
 }
@@ -525,6 +534,7 @@ void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view
 // ---- later
 
 bool Router::Expired(const Request* request, int64_t now_ns) const {
+  if (request->once) return true;
   return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
 }
 
@@ -589,7 +599,8 @@ void Router::GiveUp(Request* request) {
     resources_.stats.errors_slot_uncovered.Add();
     return DeliverText(resources_, request, kErrorSlotNotServed);
   }
-  resources_.stats.errors_unreachable.Add();
+  // Who asks once can do without the answer.
+  if (!request->once) resources_.stats.errors_unreachable.Add();
   DeliverText(resources_, request, kErrorUnreachable);
 }
 

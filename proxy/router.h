@@ -85,11 +85,11 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // follow a redirect. Any reply but an integer means no. Returns false, and asks nobody, when no
   // command for the slot should be passed on at the moment.
   bool ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply);
-  // The connection that the client has for its command alone, as it blocks or is passed on while
+  // A connection that the client has for its command alone, as it blocks or is passed on while
   // it arrives; nullptr before there is one, and after the end.
   static UpstreamConnection* OwnLinkOf(const ReplyQueue& client);
-  // Has the node end the client's blocking command, as CLIENT UNBLOCK does. Returns whether it
-  // was asked to.
+  // Ends the client's blocking command, or has the node end it, as CLIENT UNBLOCK does. Returns
+  // whether there was one.
   bool Unblock(const ReplyQueue& client, bool with_error);
 
   // Offers delayed requests again, all of them: those of one client keep their order.
@@ -133,6 +133,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void LoseWatch(Request* request);
   void RenewBlocking(Request* request);
   void Advance(SplitState* split, std::span<const std::string_view> answers);
+  void NoteWrite(const Request* request, const UpstreamNode& node);
   UpstreamNode* NodeOutsideSlots(const Request* request);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
   bool MustWait(const ReplyQueue& client, uint16_t slot);

@@ -70,6 +70,7 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     resources_.waiting_operations.emplace(wait_id, split);
     return;
   }
+  client->SetBlocking(round.blocks());
   const std::span<const Question> questions = round.questions();
   CHECK(!questions.empty()) << parent->spec->name;
   split->pending = questions.size();
@@ -79,18 +80,19 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
+    part->once = question.once;
     part->is_private = question.blocks || question.uploads || question.held != nullptr;
     part->is_pinned = question.held != nullptr;
     part->is_unit = question.is_unit;
     split->held = question.held;
     part->is_upload = part->is_cut = question.uploads;
-    if (question.blocks) client->SetBlocking(true);
     const std::string& bytes = question.command;
     std::memcpy(Place(part, bytes.size()), bytes.data(), bytes.size());
   }
 }
 
 UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
+  if (request->spec->Has(cluster::kFlagWrite)) NoteWrite(request, *node);  // BLPOP is repeatable.
   HeldLink* const held = request->is_pinned ? request->split_parent->held : nullptr;
   const bool has_one = held != nullptr && held->link() != nullptr;
   UpstreamConnection* link = has_one ? held->link() : node->TakeOwnLink(request->resp3);
@@ -100,7 +102,7 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
     request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
     if (!at_limit) topology_.RequestRefresh();
   }
-  request->split_parent->own_link = link;
+  if (link != nullptr) request->split_parent->own_links.push_back(link);
   return link;
 }
 
@@ -127,7 +129,8 @@ bool Router::ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* 
 
 UpstreamConnection* Router::OwnLinkOf(const ReplyQueue& client) {
   const Request* const front = client.Front();
-  return front != nullptr && front->is_split ? front->split->own_link : nullptr;
+  if (front == nullptr || !front->is_split || front->split->own_links.empty()) return nullptr;
+  return front->split->own_links.front();
 }
 
 // The request cannot be sent to anybody else: of an upload the rest has gone by. What is learnt
@@ -163,7 +166,10 @@ void Router::LoseWatch(Request* request) {
 
 bool Router::Unblock(const ReplyQueue& client, bool with_error) {
   static IgnoredReply ignored;
-  UpstreamConnection* link = client.blocking() ? OwnLinkOf(client) : nullptr;
+  const Request* const front = client.Front();
+  if (!client.blocking() || front == nullptr || !front->is_split) return false;
+  if (front->split->operation->Unblock(with_error)) return true;
+  UpstreamConnection* link = OwnLinkOf(client);
   if (link == nullptr || link->client_id() == 0) return false;
   const std::string id = std::to_string(link->client_id());
   const std::string_view how = with_error ? "ERROR" : "TIMEOUT";

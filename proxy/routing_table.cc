@@ -72,6 +72,7 @@ bool RoutingTable::Adopt(const cluster::Topology& topology) {
   }
   bool changed = false;
   std::vector<ShardRoute> before = std::exchange(shards_, std::move(shards));
+  NoteLostPrimaries(before);
   for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
     const uint16_t shard = topology.ShardOfSlot(slot);
     const uint16_t route = shard == cluster::Topology::kNoShard ? 0 : shard + 1;
@@ -81,6 +82,16 @@ bool RoutingTable::Adopt(const cluster::Topology& topology) {
     changed |= moved;
   }
   return changed;
+}
+
+// One that is no primary any more may have lost what was written to it last.
+void RoutingTable::NoteLostPrimaries(const std::vector<ShardRoute>& before) {
+  for (const ShardRoute& shard : before) {
+    if (shard.primary == nullptr) continue;
+    const bool remains =
+        std::ranges::find(shards_, shard.primary, &ShardRoute::primary) != shards_.end();
+    if (!remains) resources_.writes.NoteLost(shard.primary->write_mark());
+  }
 }
 
 UpstreamNode* RoutingTable::AnyPrimary() {
@@ -130,8 +141,11 @@ void RoutingTable::Sweep(int64_t now_ns) {
       if (link.HasRequests() || link.state() != UpstreamConnection::State::kReady) return;
       if (link.kind().is_subscription) return;  // PubSub knows when it is not needed.
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
-      if (node.retired() || (surplus && !link.is_held() && now_ns - link.last_used_ns() > idle_ns))
-        link.CloseIdle();
+      const bool unused = surplus && !link.is_held() && now_ns - link.last_used_ns() > idle_ns;
+      if (!node.retired() && !unused) return;
+      // Whether the node restarts from now on will not be seen.
+      if (!link.kind().is_own) resources_.writes.NoteLost(node.write_mark());
+      link.CloseIdle();
     });
     node.SweepLinks(node.retired() ? now_ns : now_ns - kOwnLinkIdleNs);
     if (node.retired() && node.IsQuiet()) {

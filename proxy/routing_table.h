@@ -65,6 +65,7 @@ class RoutingTable {
  private:
   uint16_t ShardFor(UpstreamNode* primary);
   void SetOwner(uint16_t slot, uint16_t shard);
+  void NoteLostPrimaries(const std::vector<ShardRoute>& before);
 
   Resources& resources_;
   UpstreamObserver& observer_;

@@ -28,9 +28,9 @@ void Time(LocalCall& call) {
   call.Bulk(Concat(now_ns % kNsPerSecond / 1000));
 }
 
-void Info(LocalCall& call) {
+void ProxyInfo(LocalCall& call) {
   std::vector<std::string_view> sections;
-  for (size_t i = 1; i < call.command.size(); ++i) sections.push_back(call.command[i]);
+  for (size_t i = 2; i < call.command.size(); ++i) sections.push_back(call.command[i]);
   call.Text(InfoText(call.facts, sections));
 }
 
@@ -133,10 +133,10 @@ constexpr LocalHandlerRow kRows[] = {
     {"cluster|info", ClusterDisabled},  {"cluster|keyslot", ClusterKeySlot},
     {"cluster|myid", ClusterDisabled},  {"cluster|myshardid", ClusterDisabled},
     {"cluster|nodes", ClusterDisabled}, {"cluster|shards", ClusterDisabled},
-    {"cluster|slots", ClusterDisabled}, {"info", Info},
-    {"latency|doctor", LatencyDoctor},  {"latency|graph", LatencyGraph},
-    {"latency|history", LatencyNone},   {"latency|latest", LatencyNone},
-    {"latency|reset", LatencyReset},    {"role", Role},
+    {"cluster|slots", ClusterDisabled}, {"latency|doctor", LatencyDoctor},
+    {"latency|graph", LatencyGraph},    {"latency|history", LatencyNone},
+    {"latency|latest", LatencyNone},    {"latency|reset", LatencyReset},
+    {"proxy|info", ProxyInfo},          {"role", Role},
     {"slowlog|get", SlowLogGet},        {"slowlog|len", SlowLogLen},
     {"slowlog|reset", SlowLogReset},    {"time", Time},
 };

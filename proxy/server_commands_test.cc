@@ -34,11 +34,11 @@ TEST(RoleTest, IsAPrimaryWithoutReplicas) {
   EXPECT_EQ(local.Ask("ROLE"), "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
 }
 
-TEST(InfoCommandTest, TakesSections) {
+TEST(ProxyInfoTest, TakesSections) {
   LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("INFO cluster"), "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
-  EXPECT_EQ(local.Ask("INFO nosuch"), "$0\r\n\r\n");
-  EXPECT_EQ(Parse(local.Ask("INFO")).text.find("# Server\r\n"), 0u);
+  EXPECT_EQ(local.Ask("PROXY INFO cluster"), "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+  EXPECT_EQ(local.Ask("PROXY INFO nosuch"), "$0\r\n\r\n");
+  EXPECT_EQ(Parse(local.Ask("PROXY INFO")).text.find("# Server\r\n"), 0u);
 }
 
 TEST(ClusterTest, LooksLikeAServerWithoutOne) {

@@ -30,11 +30,11 @@ struct SplitState {
   std::vector<Request*> parts;        // In the order of their first key.
   std::vector<uint32_t> part_of_key;  // Merge::kKeyOrder only.
   std::vector<cluster::NodeAddress>
-      targets;                             // Port not 0: the part is for this node, not its slot.
-  std::unique_ptr<Operation> operation;    // Gets the replies instead of a merge.
-  UpstreamConnection* own_link = nullptr;  // Of the part that is_private, while it is there.
-  HeldLink* held = nullptr;                // Of the part that is_pinned.
-  uint64_t wait_id = 0;                    // Not 0: the operation waits for Router::Resume.
+      targets;                           // Port not 0: the part is for this node, not its slot.
+  std::unique_ptr<Operation> operation;  // Gets the replies instead of a merge.
+  std::vector<UpstreamConnection*> own_links;  // Of parts that are is_private, until answered.
+  HeldLink* held = nullptr;                    // Of the part that is_pinned.
+  uint64_t wait_id = 0;                        // Not 0: the operation waits for Router::Resume.
 };
 
 }  // namespace rcproxy::proxy

@@ -359,7 +359,7 @@ void UpstreamConnection::Leave() {
 }
 
 void UpstreamConnection::GiveBack(Request* request) {
-  if (request->sink == Request::Sink::kPart) request->split_parent->own_link = nullptr;
+  if (request->sink == Request::Sink::kPart) std::erase(request->split_parent->own_links, this);
   if (!request->is_pinned) node_.ReturnOwnLink(this);
 }
 
@@ -443,6 +443,14 @@ void UpstreamConnection::CheckStall(int64_t now_ns) {
   if (now_ns - stalled_by->stalled_since_ns() < limit_ns) return;
   resources_.stats.clients_closed_output_limit.Add();
   stalled_by->MarkBroken();
+}
+
+size_t UpstreamConnection::CountRequests() const {
+  size_t count = 0;
+  for (const RequestList* list : {&waiting_, &pending_}) {
+    for (const Request* r = list->Front(); r != nullptr; r = list->Next(r)) ++count;
+  }
+  return count;
 }
 
 void UpstreamConnection::CheckInvariants() const {

@@ -136,6 +136,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   UpstreamNode& node() { return node_; }
   LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
+  // Walks over them.
+  size_t CountRequests() const;
   int64_t last_used_ns() const { return progress_ns_; }
   // What the node calls this client (CLIENT ID); 0 when that is not known. Own connections only.
   int64_t client_id() const { return client_id_; }

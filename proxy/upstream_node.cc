@@ -11,6 +11,7 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       observer_(observer),
       resolver_(resolver),
       address_(std::move(address)),
+      write_mark_(resources.writes.NewMark()),
       random_(0x9e3779b97f4a7c15u * (address_.port + 1u)) {
   for (const bool resp3 : {false, true}) {
     for (const bool replica_reads : {false, true}) {

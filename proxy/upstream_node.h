@@ -25,6 +25,8 @@ class UpstreamNode {
                cluster::NodeAddress address);
 
   const cluster::NodeAddress& address() const { return address_; }
+  // For WriteMarks.
+  uint32_t write_mark() const { return write_mark_; }
   UpstreamConnection& link(LinkKind kind) { return *links_[kind.index()]; }
   UpstreamConnection& primary_link() { return *links_[0]; }
   UpstreamConnection& subscription_link() { return link({.is_subscription = true}); }
@@ -70,6 +72,7 @@ class UpstreamNode {
   UpstreamObserver& observer_;
   NameResolver& resolver_;
   const cluster::NodeAddress address_;
+  const uint32_t write_mark_;
   SocketAddress socket_address_;
   int failures_ = 0;
   int64_t connect_after_ns_ = 0;

@@ -10,6 +10,8 @@
 #include "cluster/command_table.h"
 #include "proxy/client_filter.h"
 #include "proxy/client_info.h"
+#include "proxy/client_summary.h"
+#include "proxy/node_use.h"
 
 namespace rcproxy::proxy {
 
@@ -35,7 +37,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       table_(resources_, router_, *this),
       router_(resources_, table_, *this),
       local_(facts, static_cast<LocalHost&>(*this)),
-      operations_(config, table_, router_, *this),
+      operations_(resources_, facts, table_, router_, *this, static_cast<LocalHost&>(*this)),
       pubsub_(resources_, table_, router_, *this, index),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
@@ -160,15 +162,50 @@ void Worker::AskWorkers(WorkerQuestion question, uint64_t wait_id) {
 std::string Worker::ListClients(const ClientFilter& filter) {
   std::string lines;
   ForEachClient([&](const ClientConnection& client) {
-    const Session& session = client.session();
-    if (!filter.Matches(session)) return;
-    const cluster::CommandSpec* last = cluster::CommandById(session.last_command);
-    const std::string_view command = last != nullptr ? last->name : "NULL";
-    lines += ClientInfoLine(session, command,
-                            {.now_ns = resources_.io.NowNs(),
-                             .input_bytes = client.InputBytes(),
-                             .output_bytes = client.replies().BytesHeld()});
+    if (filter.Matches(client.session())) lines += ClientLine(client);
   });
+  return lines;
+}
+
+std::string Worker::ClientLine(const ClientConnection& client) const {
+  const Session& session = client.session();
+  const cluster::CommandSpec* last = cluster::CommandById(session.last_command);
+  const std::string_view command = last != nullptr ? last->name : "NULL";
+  return ClientInfoLine(session, command,
+                        {.now_ns = resources_.io.NowNs(),
+                         .input_bytes = client.InputBytes(),
+                         .output_bytes = client.replies().BytesHeld()});
+}
+
+std::string Worker::SummarizeClients() {
+  ClientSummary summary;
+  std::vector<std::pair<size_t, const ClientConnection*>> by_bytes;
+  ForEachClient([&](const ClientConnection& client) {
+    const size_t output_bytes = client.replies().BytesHeld();
+    const size_t bytes = output_bytes + client.InputBytes();
+    summary.Count(
+        client.session(),
+        {.output_bytes = output_bytes, .bytes = bytes, .is_blocked = client.replies().blocking()});
+    by_bytes.emplace_back(bytes, &client);
+  });
+  const size_t count = std::min(by_bytes.size(), ClientSummary::kLargestMax);
+  std::partial_sort(by_bytes.begin(), by_bytes.begin() + count, by_bytes.end(),
+                    [](const auto& a, const auto& b) { return a.first > b.first; });
+  by_bytes.resize(count);
+  for (const auto& [bytes, client] : by_bytes) summary.AddLargest(bytes, ClientLine(*client));
+  return summary.Encode();
+}
+
+std::string Worker::DescribeNodes() {
+  std::string lines;
+  for (UpstreamNode* node : table_.Nodes()) {
+    NodeUse use = {.is_failing = node->InBackoff()};
+    node->ForEachLink([&use](const UpstreamConnection& link) {
+      if (link.state() == UpstreamConnection::State::kReady) ++use.connections;
+      use.requests += link.CountRequests();
+    });
+    lines += EncodeNodeUse(node->address().ToString(), use);
+  }
   return lines;
 }
 

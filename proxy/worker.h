@@ -86,6 +86,8 @@ class Worker final : public WorkerClients,
   void PauseClients(Pause pause, int64_t until_ns) override;
   void UnpauseClients() override;
   void ResetCounters() override { stats_.ResetCounters(); }
+  std::string SummarizeClients() override;
+  std::string DescribeNodes() override;
 
   uring::Mailbox& mailbox() { return mailbox_; }
   uring::Io& io() { return resources_.io; }
@@ -113,6 +115,7 @@ class Worker final : public WorkerClients,
 
   template <class F>
   void ForEachClient(F&& f);
+  std::string ClientLine(const ClientConnection& client) const;
   void Tick();
   void CheckMemory();
   void CloseIdleClients(int64_t now_ns);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proxy/errors.h"
+#include "proxy/operations/latency_histogram.h"
 #include "proxy/operations/operation_text.h"
 #include "resp/value.h"
 
@@ -248,6 +249,7 @@ std::unique_ptr<Operation> MakeRandomKey(const OperationCall& call) {
 constexpr OperationRow kRows[] = {
     {"function|kill", MakeAskPrimaries<OneOk>},
     {"function|stats", kAskPrimaries<WhoRuns>},
+    {"latency|histogram", kAskPrimaries<MergeHistograms>},
     {"memory|doctor", kAskPrimaries<Texts>},
     {"memory|malloc-stats", kAskPrimaries<Texts>},
     {"memory|stats", kAskPrimaries<SumOfMaps>},

@@ -10,10 +10,13 @@
 
 #include "cluster/command_table.h"
 #include "proxy/config.h"
+#include "proxy/local_host.h"
 #include "proxy/moving_slots.h"
 #include "proxy/operation.h"
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
+#include "proxy/server_facts.h"
+#include "proxy/write_marks.h"
 #include "resp/command_view.h"
 #include "resp/writer.h"
 
@@ -25,6 +28,9 @@ struct OperationFacts {
   RoutingTable& table;
   const MovingSlots& moving_slots;
   TopologySource& topology;
+  const ServerFacts& server;
+  LocalHost& host;
+  WriteHistory& writes;
 };
 
 struct OperationCall {
@@ -32,6 +38,7 @@ struct OperationCall {
   const cluster::CommandSpec& spec;
   const resp::CommandView& command;  // Valid while the operation is made.
   resp::Protocol protocol;           // Of the reply.
+  WriteMarks* writes = nullptr;      // Of the client; outlives the operation.
 };
 
 // Never null: what is wrong with the command is an operation that finishes at once.

@@ -8,11 +8,13 @@
 
 #include "cluster/command_errors.h"
 #include "proxy/operations/blocking.h"
+#include "proxy/operations/cluster_info.h"
 #include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
+#include "proxy/operations/wait.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -20,7 +22,11 @@ namespace {
 using cluster::CommandSpec;
 using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: none.
 
-constexpr OperationRow kScanRow[] = {{"scan", MakeScan}};
+constexpr OperationRow kRows[] = {
+    {"info", MakeClusterInfo},
+    {"scan", MakeScan},
+    {"wait", MakeWait},
+};
 
 void Add(std::span<const OperationRow> rows, Factories* factories) {
   for (const OperationRow& row : rows) (*factories)[cluster::CommandNamed(row.name).id] = row.make;
@@ -29,7 +35,7 @@ void Add(std::span<const OperationRow> rows, Factories* factories) {
 const Factories& Always() {
   static const Factories* const factories = [] {
     auto* made = new Factories(cluster::CommandIdCount(), nullptr);
-    Add(kScanRow, made);
+    Add(kRows, made);
     Add(FanOutOperations(), made);
     Add(ProxyOperations(), made);
     return made;
@@ -52,11 +58,11 @@ const Factories& ForSeveralSlots() {
 
 std::unique_ptr<Operation> Operations::Make(const CommandSpec& spec,
                                             const resp::CommandView& command,
-                                            resp::Protocol protocol) const {
+                                            resp::Protocol protocol, WriteMarks* writes) const {
   const OperationFactory make = Always()[spec.id];
   DCHECK(make != nullptr) << spec.name;
   if (make == nullptr) return AnswerError(cluster::NotAvailableError(spec));
-  return make({facts_, spec, command, protocol});
+  return make({facts_, spec, command, protocol, writes});
 }
 
 std::unique_ptr<Operation> Operations::MakeBlocking(const CommandSpec& spec,

@@ -13,6 +13,7 @@
 #include "cluster/command_table.h"
 #include "proxy/operation.h"
 #include "proxy/operations/operation_call.h"
+#include "proxy/resources.h"
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
 #include "resp/command_view.h"
@@ -22,13 +23,17 @@ namespace rcproxy::proxy {
 
 class Operations {
  public:
-  Operations(const Config& config, RoutingTable& table, const Router& router,
-             TopologySource& topology)
-      : facts_{config, table, router.moving_slots(), topology} {}
+  // All of them outlive this.
+  Operations(Resources& resources, const ServerFacts& server, RoutingTable& table,
+             const Router& router, TopologySource& topology, LocalHost& host)
+      : facts_{resources.config, table, router.moving_slots(), topology,
+               server,           host,  resources.writes} {}
 
-  // Requires: spec.Has(kFlagOperation), arity checked.
+  // Requires: spec.Has(kFlagOperation), arity checked. `writes` are the client's, and outlive the
+  // operation.
   std::unique_ptr<Operation> Make(const cluster::CommandSpec& spec,
-                                  const resp::CommandView& command, resp::Protocol protocol) const;
+                                  const resp::CommandView& command, resp::Protocol protocol,
+                                  WriteMarks* writes) const;
   // Requires: spec.Has(kFlagBlocking). nullptr when it does not block in the form given.
   std::unique_ptr<Operation> MakeBlocking(const cluster::CommandSpec& spec,
                                           const resp::CommandView& command,

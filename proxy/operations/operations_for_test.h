@@ -8,13 +8,29 @@
 
 #include "cluster/command_for_test.h"
 #include "cluster/command_table.h"
+#include "proxy/local_host.h"
 #include "proxy/operations/operations.h"
 #include "proxy/router_for_test.h"
+#include "proxy/server_facts.h"
 
 namespace rcproxy::proxy {
 
+// Workers that answer when the test says so (Router::Resume).
+class WorkersForTest final : public LocalHost {
+ public:
+  void AskWorkers(WorkerQuestion, uint64_t wait_id) override { asked = wait_id; }
+  bool Resp3Known() const override { return true; }
+  int64_t NowNs() const override { return 0; }
+
+  uint64_t asked = 0;  // What the operation waits for.
+};
+
 class OperationsForTest : public RouterForTest {
  public:
+  OperationsForTest() {
+    facts.config = &sim.config;
+    facts.workers = {&sim.stats};
+  }
   // Starts the operation of a command, as a client connection does, and lets the nodes have its
   // first questions.
   bool BeginWords(const std::vector<std::string>& words) {
@@ -24,7 +40,7 @@ class OperationsForTest : public RouterForTest {
       spec = cluster::FindSubcommand(*spec, words[1]);
     }
     auto operation = spec->Has(cluster::kFlagOperation)
-                         ? operations.Make(*spec, owner.view(), protocol)
+                         ? operations.Make(*spec, owner.view(), protocol, &client.replies.writes())
                          : operations.MakeCrossSlot(*spec, owner.view(), protocol);
     if (operation == nullptr) return false;
     router.Start(&client.replies, *spec, std::move(operation));
@@ -39,7 +55,9 @@ class OperationsForTest : public RouterForTest {
   }
 
   resp::Protocol protocol = resp::Protocol::kResp2;
-  Operations operations{sim.config, table, router, topology};
+  ServerFacts facts;
+  WorkersForTest workers;
+  Operations operations{sim.resources, facts, table, router, topology, workers};
 };
 
 }  // namespace rcproxy::proxy

@@ -27,7 +27,8 @@ TEST_F(OperationsTest, EveryCommandThatTheTableCallsAnOperationIsOne) {
     if (!spec.Has(cluster::kFlagOperation) || spec.Has(cluster::kFlagNotYet)) return;
     const size_t words = spec.arity < 0 ? -spec.arity : spec.arity;
     const cluster::CommandForTest command(std::vector<std::string>(words, "1"));
-    EXPECT_NE(operations.Make(spec, command.view(), protocol), nullptr) << spec.name;
+    EXPECT_NE(operations.Make(spec, command.view(), protocol, &client.replies.writes()), nullptr)
+        << spec.name;
   });
 }
 
