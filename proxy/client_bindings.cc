@@ -22,7 +22,8 @@ namespace {
 
 // What a client in RESP2 may say while it is subscribed. The server's list.
 bool MayBeSaidBySubscriber(const CommandSpec& spec) {
-  return spec.route == Route::kPubSub || spec.name == "ping" || EndsBindings(spec);
+  const bool is_about_channels = spec.route == Route::kPubSub && spec.name != "monitor";
+  return is_about_channels || spec.name == "ping" || EndsBindings(spec);
 }
 
 // "subscribe", "ssubscribe", "punsubscribe", ...
@@ -42,6 +43,7 @@ ClientBindings& ClientConnection::Bind() {
 void ClientConnection::DropBindings() {
   if (bindings_ == nullptr) return;
   if (bindings_->subscriber != nullptr) context_.pubsub.UnsubscribeAll(bindings_->subscriber.get());
+  if (bindings_->monitor != nullptr) context_.monitors.Remove(bindings_->monitor.get());
   bindings_.reset();
 }
 
@@ -84,6 +86,7 @@ void ClientConnection::EndBlocking() {
 
 ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
                                                        const CommandView& command) {
+  if (spec.name == "monitor") return RunMonitor(spec);
   const ChannelKind kind = KindOf(spec.name);
   std::unique_ptr<Subscriber>& subscriber = Bind().subscriber;
   if (subscriber == nullptr)
@@ -98,6 +101,16 @@ ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
   context_.pubsub.Unsubscribe(subscriber.get(), kind, command, session_.protocol, &reply);
   if (bindings_->IsEmpty()) bindings_.reset();
   return ReplyLocally(reply);
+}
+
+// ---- MONITOR
+
+ClientConnection::Progress ClientConnection::RunMonitor(const CommandSpec& spec) {
+  if (!Router::MayStart(replies_, spec)) return Block();
+  std::unique_ptr<Monitor>& monitor = Bind().monitor;
+  if (monitor != nullptr) return ReplyLocally("+OK\r\n");
+  monitor = std::make_unique<Monitor>(resources_, replies_);
+  return RunOperation(spec, context_.monitors.Begin(monitor.get()));
 }
 
 // ---- transactions

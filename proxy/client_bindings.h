@@ -1,5 +1,6 @@
-// What binds a client to more than its next reply: watched keys, a transaction, subscriptions. Most
-// clients have nothing of it, so it costs them one pointer, and each command one test.
+// What binds a client to more than its next reply: watched keys, a transaction, subscriptions,
+// MONITOR. Most clients have nothing of it, so it costs them one pointer, and each command one
+// test.
 //
 // Owner: ClientConnection, from the first such command until nothing is left of it. Thread: the
 // worker's.
@@ -9,6 +10,7 @@
 #include <memory>
 
 #include "cluster/command_table.h"
+#include "proxy/monitors.h"
 #include "proxy/pubsub/subscriber.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -20,11 +22,17 @@ struct ClientBindings {
   std::unique_ptr<Watch> watch;              // Since WATCH.
   std::unique_ptr<Transaction> transaction;  // Since MULTI.
   std::unique_ptr<Subscriber> subscriber;    // Since the first subscription.
+  std::unique_ptr<Monitor> monitor;          // Since MONITOR.
   std::unique_ptr<uring::Timer> farewell;    // The client has left, and its node has to answer yet.
 
   bool IsEmpty() const {
     return watch == nullptr && transaction == nullptr &&
-           (subscriber == nullptr || subscriber->total() == 0) && farewell == nullptr;
+           (subscriber == nullptr || subscriber->total() == 0) && monitor == nullptr &&
+           farewell == nullptr;
+  }
+  void ReleaseHeldMessages() {
+    if (subscriber != nullptr) subscriber->ReleaseHeld();
+    if (monitor != nullptr) monitor->output.ReleaseHeld();
   }
   // Held for the client.
   size_t bytes() const { return transaction == nullptr ? 0 : transaction->bytes(); }

@@ -172,7 +172,7 @@ TEST_F(ClientsTest, AreListedByTheirIds) {
             "$36\r\nid=9 addr=b\nid=7 addr=a\nid=9 addr=b\n\r\n");
   EXPECT_EQ(worker_.filter.ids, (std::vector<int64_t>{9, 8, 7, 9}));
   EXPECT_EQ(local_.Ask("CLIENT LIST TYPE pubsub").substr(0, 1), "$");
-  EXPECT_EQ(worker_.filter.type, ClientType::kOther);
+  EXPECT_EQ(worker_.filter.type, ClientType::kPubSub);
   local_.session.protocol = resp::Protocol::kResp3;
   EXPECT_EQ(local_.Ask("CLIENT LIST ID 7"), "=16\r\ntxt:id=7 addr=a\n\r\n");
   worker_.lines.clear();

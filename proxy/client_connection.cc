@@ -247,6 +247,8 @@ ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec
     replies_.Reply(kErrorNoAuth);
     return Progress::kContinue;
   }
+  if (resources_.observed) [[unlikely]]
+    Observe(spec, command);
   if (bindings_ != nullptr) [[unlikely]]
     return ExecuteBound(spec, command, chunk);
   return ExecuteUnbound(spec, command, chunk);
@@ -307,7 +309,6 @@ ClientConnection::Progress ClientConnection::OnIssued(const CommandSpec& spec,
                                                       const CommandView& command) {
   resources_.stats.commands.Add();
   session_.last_command = spec.id;
-  if (resources_.config.log_every_n > 0) LogSample(spec, command);
   return Progress::kContinue;
 }
 
@@ -336,6 +337,14 @@ ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& s
   resources_.stats.commands_refused.Add();
   replies_.Reply(kErrorCrossSlot);
   return OnIssued(spec, command);
+}
+
+// For those who want to see commands. One that had to wait is offered, and seen, again: only the
+// first time counts.
+void ClientConnection::Observe(const CommandSpec& spec, const CommandView& command) {
+  if (std::exchange(resources_.offered_again, false)) return;
+  context_.monitors.Note(session_, spec, command);
+  if (resources_.config.log_every_n > 0) LogSample(spec, command);
 }
 
 void ClientConnection::LogSample(const CommandSpec& spec, const CommandView& command) {
@@ -415,6 +424,7 @@ bool ClientConnection::MayResume() const {
 
 void ClientConnection::Resume() {
   blocked_ = false;
+  resources_.offered_again = true;
   SegmentList input;
   input.Swap(&backlog_);
   for (const Segment* s = input.head(); s != nullptr && state_ == State::kOpen; s = s->next) {
@@ -426,6 +436,7 @@ void ClientConnection::Resume() {
     }
   }
   input.Clear(resources_.segments);
+  resources_.offered_again = false;
   if (!blocked_ && state_ == State::kOpen) {
     if (!input_ended_) socket_.StartReceive();
     const bool cut = upload_ != nullptr && upload_->IsPassing();
@@ -437,8 +448,7 @@ void ClientConnection::Resume() {
 
 void ClientConnection::BeforeFlush() {
   if (replies_.broken()) return Close();
-  if (bindings_ != nullptr && bindings_->subscriber != nullptr)
-    bindings_->subscriber->ReleaseHeld();
+  if (bindings_ != nullptr) bindings_->ReleaseHeldMessages();
   if (state_ != State::kOpen) return;
   if (blocked_) {
     if (MayResume()) Resume();

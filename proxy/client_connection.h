@@ -57,6 +57,7 @@ struct ClientContext {
   LocalCommands& local;
   const Operations& operations;
   PubSub& pubsub;
+  Monitors& monitors;
   ClientOwner& owner;
 };
 
@@ -123,6 +124,7 @@ class ClientConnection final : public uring::SocketListener,
                        uring::Chunk* chunk);
   Progress ExecuteUnbound(const cluster::CommandSpec& spec, const resp::CommandView& command,
                           uring::Chunk* chunk);
+  void Observe(const cluster::CommandSpec& spec, const resp::CommandView& command);
   void LogSample(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunRouted(const cluster::CommandSpec& spec, const resp::CommandView& command,
                      uring::Chunk* chunk);
@@ -141,6 +143,7 @@ class ClientConnection final : public uring::SocketListener,
   Progress ExecuteBound(const cluster::CommandSpec& spec, const resp::CommandView& command,
                         uring::Chunk* chunk);
   void EndBlocking();
+  Progress RunMonitor(const cluster::CommandSpec& spec);
   Progress RunPubSub(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress Multi(const cluster::CommandSpec& spec);

@@ -69,6 +69,7 @@ struct Config {
   uint64_t subscriber_output_hard_bytes = 32 << 20;
   int64_t subscription_ping_ms = 1000;
   bool spread_publishes = false;
+  uint64_t monitor_lines_per_s = 10'000;  // Per worker.
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
   CrossSlot cross_slot = CrossSlot::kSplit;

@@ -72,6 +72,8 @@ DEFINE_uint64(subscriber_output_hard_bytes, 32 << 20,
               "A subscriber for which more waits is closed");
 DEFINE_string(subscription_ping_interval, "1s",
               "How often a node that messages come from is asked whether it is there");
+DEFINE_uint64(monitor_lines_per_s, 10'000,
+              "Most commands per second and worker that clients who MONITOR are shown");
 DEFINE_bool(
     spread_publishes, false,
     "PUBLISH goes to the primary of the channel's hash slot, instead of one primary for all "
@@ -187,6 +189,7 @@ void ReadLimits(Config* config) {
   config->backend_idle_connections = FLAGS_backend_idle_connections;
   config->own_connections_max = FLAGS_own_connections_max;
   config->spread_publishes = FLAGS_spread_publishes;
+  config->monitor_lines_per_s = FLAGS_monitor_lines_per_s;
   config->subscriptions_per_client_max = FLAGS_subscriptions_per_client_max;
   config->subscriber_output_soft_bytes = FLAGS_subscriber_output_soft_bytes;
   config->subscriber_output_soft_s = FLAGS_subscriber_output_soft_s;

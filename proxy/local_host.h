@@ -28,6 +28,10 @@ class WorkerClients {
   virtual void PauseClients(Pause pause, int64_t until_ns) = 0;
   virtual void UnpauseClients() = 0;
   virtual void ResetCounters() = 0;
+  // A client of some worker has begun (1) or ended (-1) to monitor.
+  virtual void CountMonitor(int difference) = 0;
+  // To this worker's clients that monitor.
+  virtual void ShowCommand(std::string_view line) = 0;
   // A ClientSummary of all its clients, encoded.
   virtual std::string SummarizeClients() = 0;
   // A NodeUse of each node, encoded.

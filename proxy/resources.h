@@ -115,6 +115,8 @@ struct Resources {
   Arrivals arrivals;       // In the window of the worker's BatchPolicy.
   std::string reply_text;  // Of local commands; keeps its capacity.
 
+  bool observed = false;               // Somebody wants to see commands: set by Monitors.
+  bool offered_again = false;          // The next command has been seen before: it had to wait.
   uint64_t commands_until_sample = 0;  // --log_every_n
 
   uint32_t next_order = 0;  // Of commands that have been issued.

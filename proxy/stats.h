@@ -72,6 +72,8 @@ class Counter {
     "Channels whose node or slot was lost: messages may have been missed")                         \
   X(subscribers_closed_output_limit, counter,                                                      \
     "Clients closed because they did not read published messages")                                 \
+  X(monitor_lines_dropped, counter,                                                                \
+    "Commands that clients who MONITOR were not shown: too many in a second")                      \
   X(errors_subscriptions, counter, "Commands refused: too many subscriptions of one client")       \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \

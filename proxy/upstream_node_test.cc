@@ -61,7 +61,7 @@ TEST_F(UpstreamNodeTest, TheReplicaLinkIsAConnectionOfItsOwn) {
   EXPECT_NE(&replica(), &link());
   int links = 0;
   upstream.ForEachLink([&links](UpstreamConnection&) { ++links; });
-  EXPECT_EQ(links, 4);
+  EXPECT_EQ(links, 5) << "in two protocols, and one for subscriptions";
 }
 
 TEST_F(UpstreamNodeTest, IsQuietOnlyWhenNoLinkIsOpenOrOpening) {

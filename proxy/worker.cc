@@ -39,11 +39,12 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       local_(facts, static_cast<LocalHost&>(*this)),
       operations_(resources_, facts, table_, router_, *this, static_cast<LocalHost&>(*this)),
       pubsub_(resources_, table_, router_, *this, index),
+      monitors_(resources_, *this),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
-      client_context_{resources_, router_, local_, operations_, pubsub_, *this},
+      client_context_{resources_, router_, local_, operations_, pubsub_, monitors_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
           resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
@@ -240,6 +241,24 @@ void Worker::UnpauseClients() {
   pause_ = Pause::kNone;
   paused_until_ns_ = 0;
   ForEachClient([](ClientConnection& client) { client.SetPause(Pause::kNone); });
+}
+
+void Worker::ShowOnAllWorkers(std::string line) {
+  AskWorkers(
+      [line = std::move(line)](WorkerClients& worker) {
+        worker.ShowCommand(line);
+        return std::string();
+      },
+      /*wait_id=*/0);
+}
+
+void Worker::CountMonitorOnAllWorkers(int difference, uint64_t wait_id) {
+  AskWorkers(
+      [difference](WorkerClients& worker) {
+        worker.CountMonitor(difference);
+        return std::string();
+      },
+      wait_id);
 }
 
 // ---- the cluster

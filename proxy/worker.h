@@ -22,6 +22,7 @@
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
+#include "proxy/monitors.h"
 #include "proxy/operations/operations.h"
 #include "proxy/pubsub/pubsub.h"
 #include "proxy/resolver.h"
@@ -60,7 +61,8 @@ class Worker final : public WorkerClients,
                      private LocalHost,
                      private ClientOwner,
                      private TopologySource,
-                     private NameResolver {
+                     private NameResolver,
+                     private MonitorHost {
  public:
   // `index` 0 reads the cluster map for all.
   Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts, Stats& stats,
@@ -86,6 +88,8 @@ class Worker final : public WorkerClients,
   void PauseClients(Pause pause, int64_t until_ns) override;
   void UnpauseClients() override;
   void ResetCounters() override { stats_.ResetCounters(); }
+  void CountMonitor(int difference) override { monitors_.Count(difference); }
+  void ShowCommand(std::string_view line) override { monitors_.Show(line); }
   std::string SummarizeClients() override;
   std::string DescribeNodes() override;
 
@@ -106,6 +110,9 @@ class Worker final : public WorkerClients,
   // ClientOwner
   void OnClientGone(ClientConnection* client) override;
   bool UnderMemoryPressure() const override { return memory_pressure_; }
+  // MonitorHost
+  void ShowOnAllWorkers(std::string line) override;
+  void CountMonitorOnAllWorkers(int difference, uint64_t wait_id) override;
   // TopologySource
   void RequestRefresh() override { host_.RequestRefresh(); }
   // NameResolver
@@ -137,6 +144,7 @@ class Worker final : public WorkerClients,
   LocalCommands local_;
   const Operations operations_;
   PubSub pubsub_;
+  Monitors monitors_;
   TopologyRefresher refresher_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;

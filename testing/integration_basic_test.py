@@ -115,8 +115,7 @@ class ErrorTextTest(IntegrationTest):
             self.assertEqual(self.client.command(*command), RespError(text), command)
 
     def test_what_is_not_available_is_an_error_and_keeps_the_connection(self):
-        for command in (("MONITOR",),
-                        ("PSYNC", "?", -1), ("REPLCONF", "ACK", 1), ("SYNC",), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0),
+        for command in (("PSYNC", "?", -1), ("REPLCONF", "ACK", 1), ("SYNC",), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0),
                         ("CLUSTER", "RESET"), ("CONFIG", "SET", "maxmemory", 1)):
             self.client.ok("SET", "kept", command[0])
             reply = self.client.command(*command)

@@ -165,5 +165,36 @@ class SessionTest(IntegrationTest):
         self.assertEqual(failures, [])
 
 
+class MonitorTest(IntegrationTest):
+    """MONITOR shows what clients of every worker say."""
+
+    def seen(self, monitor, clients):
+        for number, client in enumerate(clients):
+            client.ok("SET", f"monitored:{number}", "a b\n")
+        lines = [monitor.read_reply() for _ in clients]
+        for number in range(len(clients)):
+            self.assertTrue(any(line.endswith(f'"SET" "monitored:{number}" "a b\\n"') for line in lines), lines)
+        for line in lines:
+            self.assertRegex(line, r'^\d+\.\d{6} \[0 127\.0\.0\.1:\d+\] "SET"')
+
+    def test_commands_of_all_workers_are_shown(self):
+        clients = [self.proxy.client() for _ in range(6)]
+        for client in clients:
+            self.addCleanup(client.close)
+        with self.proxy.client() as monitor:
+            self.assertEqual(monitor.command("MONITOR"), "OK")
+            self.seen(monitor, clients)
+            clients[0].command("AUTH", "secret")
+            self.assertTrue(monitor.read_reply().endswith('"AUTH" "(redacted)"'))
+            clients[0].pipeline([("MULTI",), ("GET", "x"), ("EXEC",)])
+            self.assertIn('"MULTI"', monitor.read_reply())
+            self.assertIn('"GET" "x"', monitor.read_reply())
+            monitor.send(b"*1\r\n$5\r\nRESET\r\n")
+            self.assertIn('"RESET"', monitor.read_reply())
+            self.assertEqual(monitor.read_reply(), "RESET")
+            clients[0].ok("GET", "x")
+            self.assertEqual(monitor.command("PING"), "PONG")
+
+
 if __name__ == "__main__":
     unittest.main()

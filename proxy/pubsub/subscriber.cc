@@ -1,11 +1,8 @@
 #include "proxy/pubsub/subscriber.h"
 
-#include <string>
-
 namespace rcproxy::proxy {
 
 using uring::Chunk;
-using uring::ChunkPool;
 
 namespace {
 
@@ -14,50 +11,10 @@ constexpr std::string_view kPush = ">";
 }  // namespace
 
 void Subscriber::Deliver(Chunk* chunk, std::string_view frame) {
-  if (replies_.broken()) return;
-  resources_.stats.messages_delivered.Add();
-  if (!replies_.MayInterject() || !held_.empty()) {
-    Hold(chunk, frame);
-  } else if (session_.protocol == resp::Protocol::kResp3) {
-    replies_.output().Append(kPush);
-    replies_.Interject(chunk, frame.substr(kPush.size()));
-  } else {
-    replies_.Interject(chunk, frame);
-  }
-  CheckLimits();
-}
-
-void Subscriber::Hold(Chunk* chunk, std::string_view frame) {
-  if (session_.protocol == resp::Protocol::kResp3) {
-    const Staging::Block block = resources_.client_staging.Take(kPush.size(), kPush.size());
-    *block.begin = kPush.front();
-    held_.Add(resources_.segments, block.chunk, {block.begin, kPush.size()});
-    frame.remove_prefix(kPush.size());
-  }
-  ChunkPool::Ref(chunk);
-  held_.Add(resources_.segments, chunk, frame);
-}
-
-void Subscriber::ReleaseHeld() {
-  if (held_.empty() || !replies_.MayInterject()) return;
-  replies_.output().TakeAll(&held_);
-}
-
-void Subscriber::CheckLimits() {
-  const Config& config = resources_.config;
-  const size_t waiting = replies_.bytes() + held_.bytes();
-  if (waiting <= config.subscriber_output_soft_bytes) {
-    above_soft_since_ns_ = 0;
-    return;
-  }
-  const int64_t now_ns = resources_.io.NowNs();
-  if (above_soft_since_ns_ == 0) above_soft_since_ns_ = now_ns;
-  const int64_t soft_limit_ns = config.subscriber_output_soft_s * 1'000'000'000;
-  if (waiting <= config.subscriber_output_hard_bytes &&
-      now_ns - above_soft_since_ns_ <= soft_limit_ns)
-    return;
-  resources_.stats.subscribers_closed_output_limit.Add();
-  replies_.MarkBroken();
+  const bool in_resp3 = session_.protocol == resp::Protocol::kResp3;
+  const bool sent = in_resp3 ? output_.Send(kPush, chunk, frame.substr(kPush.size()))
+                             : output_.Send({}, chunk, frame);
+  if (sent) resources_.stats.messages_delivered.Add();
 }
 
 void Subscriber::Link(Subscription* subscription, ChannelKind kind) {

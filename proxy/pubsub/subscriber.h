@@ -1,12 +1,6 @@
 // What one client is subscribed to, and how messages reach it.
 //
-//   Channel ──< Subscription >── Subscriber ──> ReplyQueue's output
-//
-// Messages go between the client's replies, never into one: while a long reply streams, they wait.
-// A client that does not read is closed at --subscriber_output_hard_bytes, or when it has been
-// above
-// --subscriber_output_soft_bytes for --subscriber_output_soft_s, as client-output-buffer-limit
-// does.
+//   Channel ──< Subscription >── Subscriber ──> MessageOutput
 //
 // Owner: ClientConnection; PubSub links it to channels and unlinks it. Thread: the worker's.
 // Invariant: it is destroyed without subscriptions.
@@ -17,6 +11,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/pubsub/message_output.h"
 #include "proxy/pubsub/pubsub_text.h"
 #include "proxy/reply_queue.h"
 #include "proxy/resources.h"
@@ -38,20 +33,16 @@ class Subscriber {
  public:
   // All outlive this.
   Subscriber(Resources& resources, ReplyQueue& replies, Session& session)
-      : resources_(resources), replies_(replies), session_(session) {
+      : resources_(resources), session_(session), output_(resources, replies) {
     session.subscriptions = &counts_;
   }
-  ~Subscriber() {
-    session_.subscriptions = nullptr;
-    held_.Clear(resources_.segments);
-  }
+  ~Subscriber() { session_.subscriptions = nullptr; }
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
   // `frame` is a message in RESP2, in `chunk`.
   void Deliver(uring::Chunk* chunk, std::string_view frame);
-  // Messages that had to wait for the end of a reply leave, if it has come.
-  void ReleaseHeld();
+  void ReleaseHeld() { output_.ReleaseHeld(); }
 
   void Link(Subscription* subscription, ChannelKind kind);
   void Unlink(Subscription* subscription, ChannelKind kind);
@@ -66,16 +57,11 @@ class Subscriber {
   bool IsRestricted() const { return total() > 0 && session_.protocol == resp::Protocol::kResp2; }
 
  private:
-  void Hold(uring::Chunk* chunk, std::string_view frame);
-  void CheckLimits();
-
   Resources& resources_;
-  ReplyQueue& replies_;
   Session& session_;
+  MessageOutput output_;
   std::array<IntrusiveList<Subscription, InSubscriber>, kChannelKinds> lists_;
   SubscriptionCounts counts_ = {};  // By ChannelKind.
-  SegmentList held_;
-  int64_t above_soft_since_ns_ = 0;  // 0: it is not.
 };
 
 }  // namespace rcproxy::proxy

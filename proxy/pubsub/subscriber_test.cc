@@ -14,11 +14,7 @@ const std::string kMessage = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
 
 class SubscriberTest : public testing::Test {
  protected:
-  SubscriberTest() {
-    sim_.config.subscriber_output_soft_bytes = 10'000;
-    sim_.config.subscriber_output_hard_bytes = 20'000;
-    subscriber_.Link(&subscription_, ChannelKind::kPattern);
-  }
+  SubscriberTest() { subscriber_.Link(&subscription_, ChannelKind::kPattern); }
   ~SubscriberTest() override { subscriber_.Unlink(&subscription_, ChannelKind::kPattern); }
 
   void Deliver(const std::string& frame) {
@@ -68,35 +64,6 @@ TEST_F(SubscriberTest, AMessageWaitsForTheEndOfAReply) {
   subscriber_.ReleaseHeld();
   const std::string push = ">" + kMessage.substr(1);
   EXPECT_EQ(client_.Take(), "$1\r\nx\r\n" + push + push + push);
-}
-
-TEST_F(SubscriberTest, OneThatDoesNotReadIsClosedAtTheHardLimit) {
-  const std::string message = "$10000\r\n" + std::string(10'000, 'x') + "\r\n";
-  Deliver(message);
-  EXPECT_FALSE(client_.replies.broken());
-  Deliver(message);
-  EXPECT_TRUE(client_.replies.broken());
-  EXPECT_EQ(sim_.stats.subscribers_closed_output_limit.value(), 1u);
-  const uint64_t delivered = sim_.stats.messages_delivered.value();
-  Deliver(message);
-  EXPECT_EQ(sim_.stats.messages_delivered.value(), delivered) << "it gets no more";
-}
-
-TEST_F(SubscriberTest, AndAfterAWhileAboveTheSoftOne) {
-  sim_.config.subscriber_output_soft_s = 2;
-  Deliver("$11000\r\n" + std::string(11'000, 'x') + "\r\n");
-  sim_.RunFor(2 * sim::kSecond);
-  Deliver(kMessage);
-  EXPECT_FALSE(client_.replies.broken());
-  client_.Take();
-  Deliver(kMessage);
-  Deliver("$11000\r\n" + std::string(11'000, 'x') + "\r\n");
-  sim_.RunFor(sim::kSecond);
-  Deliver(kMessage);
-  EXPECT_FALSE(client_.replies.broken()) << "it has read meanwhile";
-  sim_.RunFor(2 * sim::kSecond);
-  Deliver(kMessage);
-  EXPECT_TRUE(client_.replies.broken());
 }
 
 }  // namespace

@@ -1,0 +1,243 @@
+// The part of Router for requests that could not be answered where they went.
+#include <glog/logging.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "cluster/redirect.h"
+#include "proxy/command_conflict.h"
+#include "proxy/errors.h"
+#include "proxy/router.h"
+#include "proxy/split_state.h"
+#include "proxy/upstream_node.h"
+
+namespace rcproxy::proxy {
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
+
+// Issued before. Orders wrap, but never within what is in flight.
+bool IsOlder(const Request* a, const Request* b) {
+  return static_cast<int32_t>(a->order - b->order) < 0;
+}
+
+}  // namespace
+
+bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
+                          UpstreamConnection* from) {
+  using cluster::ErrorKind;
+  if (request->is_upload) [[unlikely]] {
+    NoteRefused(request, redirect);
+    return false;
+  }
+  if (request->is_pinned) [[unlikely]]
+    return EndWatch(request, redirect);
+  switch (redirect.kind) {
+    case ErrorKind::kOther:
+      return false;
+    case ErrorKind::kMoved:
+    case ErrorKind::kAsk:
+      if (request->is_private) RenewBlocking(request);
+      request->pieces.Clear(resources_.segments);
+      if (++request->redirects > resources_.config.redirects_max) {
+        resources_.stats.redirects_exhausted.Add();
+        DeliverText(resources_, request, kErrorTooManyRedirects);
+      } else if (ClientOf(request)->delayed() > 0) {
+        Delay(request);  // Not past an older command of its client that waits.
+      } else {
+        FollowMoved(request, redirect, from);
+      }
+      return true;
+    case ErrorKind::kTryAgain:
+      moving_slots_.Note(request->slot, resources_.io.NowNs());
+      resources_.stats.retries_tryagain.Add();
+      return TryDelay(request);
+    case ErrorKind::kClusterDown:
+    case ErrorKind::kLoading:
+    case ErrorKind::kMasterDown:
+    case ErrorKind::kReadOnly:
+      resources_.stats.retries_cluster_down.Add();
+      topology_.RequestRefresh();
+      return TryDelay(request);
+    case ErrorKind::kNoScript:
+      return HealScript(request, from);
+  }
+  return false;
+}
+
+void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
+                         UpstreamConnection* from) {
+  const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
+  (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
+  if (moved) topology_.RequestRefresh();
+  if (redirect.port == 0) return Delay(request);  // The node does not know where: ask the others.
+  cluster::NodeAddress address;
+  address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
+  address.port = redirect.port;
+  UpstreamNode* node = table_.NodeAt(address);
+  if (!moved) {
+    moving_slots_.NoteTarget(redirect.slot, address, resources_.io.NowNs());
+    return FollowAsk(request, node);
+  }
+  table_.NoteMoved(redirect.slot, node);
+  request->slot = redirect.slot;  // The node knows better where the keys are.
+  Dispatch(request);
+}
+
+void Router::FollowAsk(Request* request, UpstreamNode* node) {
+  if (ClientOf(request)->delayed() > 0) return Delay(request);
+  UpstreamConnection* own = request->is_private ? OwnLink(request, node) : nullptr;
+  if (request->is_private && own == nullptr) return Delay(request);
+  UpstreamConnection& link =
+      own != nullptr ? *own : node->link({.replica_reads = false, .resp3 = request->resp3});
+  if (!link.CanAccept()) return Delay(request);
+  if (!request->read_only) NoteWrite(request, *node);
+  Request* asking = resources_.NewRequest();
+  asking->sink = Request::Sink::kIgnore;
+  std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
+              kAskingCommand.size());
+  if (!link.CanAccept()) return Delay(request);  // It could not even begin to connect.
+  link.AcceptAgain(request);
+}
+
+// Older commands of the same client that share a key with `request` and wait for a retry can not be
+// executed any more: they would change places with `request`, which has been, or may have been,
+// executed. A server would have answered them with an error, too.
+void Router::OnOvertaking(const Request* request) {
+  const ReplyQueue* client = ClientOf(request);
+  RequestList overtaken;
+  for (Request* older = delayed_.Front(); older != nullptr;) {
+    Request* next = delayed_.Next(older);
+    if (ClientOf(older) == client && older->slot == request->slot && IsOlder(older, request) &&
+        !(older->read_only && request->read_only) &&
+        MayShareKey({*older->spec, older->bytes.view()}, {*request->spec, request->bytes.view()})) {
+      older->ListLink<struct InUpstreamQueue>::Unlink();
+      overtaken.PushBack(older);
+    }
+    older = next;
+  }
+  while (Request* older = overtaken.PopFront()) {
+    ClientOf(older)->SubDelayed();
+    resources_.stats.errors_unreachable.Add();
+    DeliverText(resources_, older, kErrorUnreachable);
+  }
+}
+
+void Router::OnRequestLost(Request* request, bool sent) {
+  switch (request->sink) {
+    case Request::Sink::kIgnore:
+    case Request::Sink::kDiscard:
+      return resources_.FreeRequest(request);
+    case Request::Sink::kInternal: {
+      InternalReply* internal = request->internal;
+      resources_.FreeRequest(request);
+      return internal->OnLost();
+    }
+    case Request::Sink::kClient:
+    case Request::Sink::kMuted:
+    case Request::Sink::kPart:
+      break;
+  }
+  if (request->streaming) {  // Its client is being closed; part of the reply has left.
+    request->streaming = false;
+    return DeliverText(resources_, request, kErrorOutcomeUnknown);
+  }
+  // What was watched is not any more. Whether a transaction that was sent has been executed is
+  // another question.
+  if (request->is_pinned && request->is_unit && !sent) return LoseWatch(request);
+  // Once its link has had the head, what followed has gone by.
+  if (request->is_cut && request->state != Request::State::kWaiting)
+    return DeliverText(resources_, request, kErrorUploadLost);
+  if ((sent || (request->is_upload && !request->is_cut)) && !request->read_only) {
+    resources_.stats.errors_outcome_unknown.Add();
+    if (ClientOf(request)->delayed() > 0) OnOvertaking(request);
+    return DeliverText(resources_, request, kErrorOutcomeUnknown);
+  }
+  request->failure = Request::Failure::kUnreachable;
+  if (sent && request->is_private) RenewBlocking(request);
+  Delay(request);
+}
+
+void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
+  resources_.writes.NoteLost(connection->node().write_mark());
+  LOG_EVERY_T(WARNING, 0.1) << "node " << connection->node().address().ToString() << ": " << reason;
+  topology_.RequestRefresh();
+}
+
+// ---- later
+
+bool Router::Expired(const Request* request, int64_t now_ns) const {
+  if (request->once) return true;
+  return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
+}
+
+bool Router::TryDelay(Request* request) {
+  const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
+  if (Expired(request, then)) return false;  // The node's own error is the answer.
+  request->pieces.Clear(resources_.segments);
+  Delay(request);
+  return true;
+}
+
+void Router::Delay(Request* request) {
+  resources_.stats.retries.Add();
+  request->state = Request::State::kDelayed;
+  request->was_delayed = true;
+  request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
+  // In the order of issue, which is the order in which they will go out again.
+  Request* before = delayed_.Back();
+  while (before != nullptr && IsOlder(request, before)) before = delayed_.Previous(before);
+  before == nullptr ? delayed_.PushFront(request) : delayed_.InsertAfter(request, before);
+  if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
+  if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
+}
+
+void Router::RunDelayed() {
+  const int64_t now_ns = resources_.io.NowNs();
+  RequestList due;
+  // All of them, so that those of one client keep their order.
+  while (Request* request = delayed_.PopFront()) {
+    due.PushBack(request);
+    if (ReplyQueue* client = ClientOf(request)) client->SubDelayed();
+  }
+  while (Request* request = due.PopFront()) {
+    ReplyQueue* client = ClientOf(request);
+    if (client == nullptr) {
+      resources_.FreeRequest(request);  // Nobody waits for it any more, so it is not sent.
+      continue;
+    }
+    if (Expired(request, now_ns)) {
+      GiveUp(request);
+    } else {
+      request->state = Request::State::kNew;
+      Dispatch(request);
+    }
+  }
+  if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);
+}
+
+void Router::OnTopologyChanged() {
+  table_.ForEachNode([](UpstreamNode& node) {
+    node.ForEachLink([](UpstreamConnection& link) { link.ReleaseWaiting(); });
+  });
+  RunDelayed();
+}
+
+void Router::GiveUp(Request* request) {
+  if (request->failure == Request::Failure::kNoOwnLink) {
+    resources_.stats.errors_own_connections.Add();
+    return DeliverText(resources_, request, kErrorOwnConnections);
+  }
+  if (request->failure == Request::Failure::kNoOwner) {
+    resources_.stats.errors_slot_uncovered.Add();
+    return DeliverText(resources_, request, kErrorSlotNotServed);
+  }
+  // Who asks once can do without the answer.
+  if (!request->once) resources_.stats.errors_unreachable.Add();
+  DeliverText(resources_, request, kErrorUnreachable);
+}
+
+}  // namespace rcproxy::proxy
