@@ -224,13 +224,8 @@ void ClientConnection::ProtocolError(std::string_view line) {
 
 ClientConnection::Progress ClientConnection::Execute(const CommandView& command, Chunk* chunk) {
   if (AtLimit()) return Block();
-  const CommandSpec* spec = cluster::FindCommand(command[0]);
-  if (spec == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
-  if (!spec->subcommands.empty() && command.size() > 1) {
-    const CommandSpec* sub = cluster::FindSubcommand(*spec, command[1]);
-    if (sub == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
-    spec = sub;
-  }
+  const CommandSpec* spec = resources_.commands.FindFor(command);
+  if (spec == nullptr) return RefuseCommand(resources_.commands.UnknownError(command));
   if (!spec->ArityOk(command.size())) return RefuseCommand(cluster::ArityError(*spec));
   return ExecuteSpec(*spec, command, chunk);
 }

@@ -35,11 +35,15 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       table_(resources_, router_, *this),
       router_(resources_, table_, *this),
       local_(facts, static_cast<LocalHost&>(*this)),
-      operations_(config, table_, router_, *this),
+      operations_(resources_, table_, router_, *this),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
+      learner_(resources_, table_, router_,
+               [this](std::shared_ptr<const cluster::LearntCommands> commands) {
+                 host_.PublishCommands(std::move(commands));
+               }),
       client_context_{resources_, router_, local_, operations_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
@@ -211,6 +215,11 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   table_.Adopt(topology);
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
+  if (index_ == 0) learner_.OnMapAdopted();
+}
+
+void Worker::AdoptCommands(std::shared_ptr<const cluster::LearntCommands> commands) {
+  resources_.commands.Adopt(std::move(commands));
 }
 
 // ---- from time to time
@@ -297,6 +306,7 @@ void Worker::AdvanceDrain() {
     if (!clients_.IsEmpty() && resources_.io.NowNs() < drain_deadline_ns_) return;
     state_ = State::kClosing;
     refresher_.Stop();
+    learner_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

@@ -13,6 +13,7 @@
 #include "cluster/command_table.h"
 #include "proxy/operation.h"
 #include "proxy/operations/operation_call.h"
+#include "proxy/resources.h"
 #include "proxy/router.h"
 #include "proxy/routing_table.h"
 #include "resp/command_view.h"
@@ -22,9 +23,9 @@ namespace rcproxy::proxy {
 
 class Operations {
  public:
-  Operations(const Config& config, RoutingTable& table, const Router& router,
+  Operations(const Resources& resources, RoutingTable& table, const Router& router,
              TopologySource& topology)
-      : facts_{config, table, router.moving_slots(), topology} {}
+      : facts_{resources.config, resources.commands, table, router.moving_slots(), topology} {}
 
   // Requires: spec.Has(kFlagOperation), arity checked.
   std::unique_ptr<Operation> Make(const cluster::CommandSpec& spec,

@@ -39,7 +39,7 @@ class OperationsForTest : public RouterForTest {
   }
 
   resp::Protocol protocol = resp::Protocol::kResp2;
-  Operations operations{sim.config, table, router, topology};
+  Operations operations{sim.resources, table, router, topology};
 };
 
 }  // namespace rcproxy::proxy
