@@ -37,7 +37,7 @@ class WorkerForTest : private WorkerHost {
       sim::FakeNode& node = cluster.AddPrimary(std::string(1, static_cast<char>('A' + i)));
       cluster.AssignSlots(slots[i].first, slots[i].second, node);
     }
-    config.learn_commands = false;  // The nodes do not know COMMAND.
+    config.learn_commands = false;  // Tests watch what nodes receive.
     facts.config = &config;
     facts.workers = {&stats};
     facts.run_id = std::string(40, 'a');
