@@ -36,15 +36,6 @@ std::string DisplayName(const CommandSpec& spec) {
   return name;
 }
 
-std::string UnknownSubcommandError(const resp::CommandView& command) {
-  std::string text = "ERR unknown subcommand '";
-  text += Printed(command[1], kQuotedBytesMax);
-  text += "'. Try ";
-  text += UpperCase(command[0]);
-  text += " HELP.";
-  return OnOneLine(std::move(text));
-}
-
 std::string_view AdviceFor(const CommandSpec& spec) {
   const bool note_is_advice =
       spec.route == Route::kRefuse || spec.route == Route::kNodeOnly || spec.Has(kFlagNotYet);
@@ -54,10 +45,6 @@ std::string_view AdviceFor(const CommandSpec& spec) {
 }  // namespace
 
 std::string UnknownCommandError(const resp::CommandView& command) {
-  const CommandSpec* known = FindCommand(command[0]);
-  if (known != nullptr && !known->subcommands.empty() && command.size() > 1) {
-    return UnknownSubcommandError(command);
-  }
   std::string arguments;
   for (size_t i = 1; i < command.size() && arguments.size() < kQuotedBytesMax; ++i) {
     const size_t room = kQuotedBytesMax - arguments.size();
@@ -69,6 +56,15 @@ std::string UnknownCommandError(const resp::CommandView& command) {
   text += Printed(command[0], kQuotedBytesMax);
   text += "', with args beginning with: ";
   text += arguments;
+  return OnOneLine(std::move(text));
+}
+
+std::string UnknownSubcommandError(const resp::CommandView& command) {
+  std::string text = "ERR unknown subcommand '";
+  text += Printed(command[1], kQuotedBytesMax);
+  text += "'. Try ";
+  text += UpperCase(command[0]);
+  text += " HELP.";
   return OnOneLine(std::move(text));
 }
 

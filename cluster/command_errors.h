@@ -16,11 +16,12 @@ namespace rcproxy::cluster {
 inline constexpr std::string_view kCrossSlotError =
     "CROSSSLOT Keys in request don't hash to the same slot";
 
-// For a name that FindCommand does not know, or a container's subcommand that FindSubcommand does
-// not know. Requires: command.size() >= 1, and >= 2 for a container.
+// For a name that nobody knows. Requires: command.size() >= 1.
 // "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
-// "ERR unknown subcommand 'x'. Try CLIENT HELP."
 std::string UnknownCommandError(const resp::CommandView& command);
+// For a container's subcommand that FindSubcommand does not know. Requires: command.size() >= 2.
+// "ERR unknown subcommand 'x'. Try CLIENT HELP."
+std::string UnknownSubcommandError(const resp::CommandView& command);
 // "ERR wrong number of arguments for 'client|list' command"
 std::string ArityError(const CommandSpec& spec);
 // "ERR MONITOR is not available through rcproxy: send it to the node itself"

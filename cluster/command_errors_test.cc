@@ -11,7 +11,8 @@ namespace {
 
 std::string Unknown(const std::vector<std::string>& words) {
   const CommandForTest command(words);
-  return UnknownCommandError(command.view());
+  return FindCommand(words[0]) == nullptr ? UnknownCommandError(command.view())
+                                          : UnknownSubcommandError(command.view());
 }
 
 TEST(UnknownCommandErrorTest, QuotesNameAndArguments) {

@@ -157,6 +157,8 @@ const CommandSpec& CommandNamed(std::string_view name) {
 }
 
 const CommandSpec* CommandById(int id) {
+  static constexpr CommandSpec kAnyLearnt = {.name = "learnt", .id = kCommandIds};
+  if (id == kAnyLearnt.id) return &kAnyLearnt;
   for (const CommandSpec& spec : kCommands) {
     if (spec.id == id) return &spec;
     for (const CommandSpec& sub : spec.subcommands) {
@@ -168,6 +170,8 @@ const CommandSpec* CommandById(int id) {
 
 std::span<const CommandSpec> AllCommands() { return kCommands; }
 
-int CommandIdCount() { return kCommandIds; }
+uint16_t LearntCommandId() { return kCommandIds; }
+
+int CommandIdCount() { return kCommandIds + 1; }
 
 }  // namespace rcproxy::cluster

@@ -1,4 +1,5 @@
-// Every command that rcproxy knows: how it is routed and merged, what it does, where its keys are.
+// Every command that rcproxy knows by itself: how it is routed and merged, what it does, where its
+// keys are.
 // Generated from the servers' own command data plus overrides with reasons (cluster/data,
 // tools/gen_command_table.py); immutable. docs/COMMANDS.md shows the same rows.
 //
@@ -97,6 +98,8 @@ struct KeySpec {
   int8_t keynum_index = 0;  // kKeyNum: where the count is, relative to the begin;
   int8_t keynum_first = 0;  //          and where the first key is.
   bool is_channel = false;  // Hashes like a key but is a shard channel.
+
+  bool operator==(const KeySpec&) const = default;
 };
 
 struct CommandSpec {
@@ -105,13 +108,13 @@ struct CommandSpec {
   Route route = Route::kRefuse;
   Merge merge = Merge::kNone;
   uint16_t flags = 0;
-  uint16_t id = 0;  // Dense and unique, subcommands included: 0 <= id < CommandIdCount(). For a
-                    // command its index in AllCommands().
-  std::span<const KeySpec> keys;
-  std::span<const CommandSpec> subcommands;
-  std::string_view group;
-  std::string_view since;
-  std::string_view note;  // What differs from one server, for the documents and errors.
+  uint16_t id = 0;  // Dense, subcommands included: 0 <= id < CommandIdCount(). For a command its
+                    // index in AllCommands(). Unique but for LearntCommandId().
+  std::span<const KeySpec> keys = {};
+  std::span<const CommandSpec> subcommands = {};
+  std::string_view group = {};
+  std::string_view since = {};
+  std::string_view note = {};  // What differs from one server, for the documents and errors.
 
   bool Has(CommandFlag flag) const { return (flags & flag) != 0; }
   bool ArityOk(size_t args) const {
@@ -127,10 +130,14 @@ const CommandSpec* FindCommand(std::string_view name);
 const CommandSpec* FindSubcommand(const CommandSpec& container, std::string_view name);
 // For a name that the caller knows to be in the table, as CommandSpec::name has it: "client|list".
 const CommandSpec& CommandNamed(std::string_view name);
-// The one with CommandSpec::id `id`, or nullptr. For cold paths.
+// The one with CommandSpec::id `id`, or nullptr; for LearntCommandId() one named "learnt". For cold
+// paths.
 const CommandSpec* CommandById(int id);
 // All commands, sorted by name.
 std::span<const CommandSpec> AllCommands();
+// The id of every command that is not of this table (LearntCommands): whoever counts by id counts
+// them together.
+uint16_t LearntCommandId();
 // One more than the largest id, for arrays of counters.
 int CommandIdCount();
 

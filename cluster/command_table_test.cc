@@ -130,9 +130,12 @@ TEST(CommandTableTest, IsSortedWithDenseIds) {
                              [](const auto& a, const auto& b) { return a.name < b.name; }));
   std::set<int> ids;
   for (const CommandSpec* spec : EveryRow()) ids.insert(spec->id);
-  EXPECT_EQ(static_cast<int>(ids.size()), CommandIdCount());
+  EXPECT_EQ(static_cast<int>(ids.size()), CommandIdCount() - 1);
   EXPECT_EQ(*ids.begin(), 0);
-  EXPECT_EQ(*ids.rbegin(), CommandIdCount() - 1);
+  EXPECT_EQ(*ids.rbegin(), CommandIdCount() - 2);
+  EXPECT_EQ(LearntCommandId(), CommandIdCount() - 1);
+  EXPECT_EQ(CommandById(LearntCommandId())->name, "learnt");
+  EXPECT_EQ(CommandById(CommandIdCount()), nullptr);
 }
 
 TEST(CommandTableTest, RowsAgreeWithThemselves) {

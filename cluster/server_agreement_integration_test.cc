@@ -12,8 +12,10 @@
 #include "cluster/command_errors.h"
 #include "cluster/command_for_test.h"
 #include "cluster/command_keys.h"
+#include "cluster/command_report_for_test.h"
 #include "cluster/command_table.h"
 #include "cluster/hash_slot.h"
+#include "cluster/learnt_commands.h"
 #include "cluster/live_server_for_test.h"
 #include "gtest/gtest.h"
 
@@ -282,7 +284,11 @@ TEST_F(ServerAgreementTest, OnErrorTexts) {
     const Reply reply = Ask(words);
     ASSERT_EQ(reply->type, REDIS_REPLY_ERROR) << Join(words);
     const CommandForTest command(words);
-    EXPECT_EQ(UnknownCommandError(command.view()), TextOf(reply.get())) << Join(words);
+    const bool is_container = FindCommand(words[0]) != nullptr;
+    EXPECT_EQ(
+        is_container ? UnknownSubcommandError(command.view()) : UnknownCommandError(command.view()),
+        TextOf(reply.get()))
+        << Join(words);
   }
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"get"}, {"GET", "a", "b"}, {"client"}, {"CLIENT", "GETNAME", "x"}, {"set", "k"}}) {
@@ -291,6 +297,85 @@ TEST_F(ServerAgreementTest, OnErrorTexts) {
   }
   ASSERT_EQ(Ask({"CLUSTER", "ADDSLOTS", std::to_string(HashSlot("a"))})->type, REDIS_REPLY_STATUS);
   EXPECT_EQ(kCrossSlotError, TextOf(Ask({"MGET", "a", "b"}).get()));
+}
+
+// ---- what a server reports, if we knew nothing else
+
+std::string Encode(const redisReply& reply) {
+  switch (reply.type) {
+    case REDIS_REPLY_INTEGER:
+      return NumberForTest(static_cast<int>(reply.integer));
+    case REDIS_REPLY_ARRAY: {
+      std::vector<std::string> elements;
+      for (size_t i = 0; i < reply.elements; ++i) elements.push_back(Encode(*reply.element[i]));
+      return ListForTest(elements);
+    }
+    default:
+      return BulkForTest(TextOf(&reply));
+  }
+}
+
+void ExpectSameKeys(const CommandSpec& row, const ReportedCommand& reported) {
+  SCOPED_TRACE(row.name);
+  const bool has_code = std::ranges::any_of(
+      row.keys, [](const KeySpec& keys) { return keys.find == KeySpec::Find::kMovable; });
+  if (row.name == "sort_ro") return;  // Its unknown keys are patterns, which rcproxy leaves alone.
+  EXPECT_EQ(reported.keys_are_known, !has_code);
+  if (has_code) return;
+  ASSERT_EQ(reported.keys.size(), row.keys.size());
+  for (size_t i = 0; i < row.keys.size(); ++i) {
+    KeySpec keys = reported.keys[i].spec;
+    keys.keyword = reported.keys[i].keyword;
+    EXPECT_EQ(keys, row.keys[i]) << "spec " << i;
+  }
+}
+
+TEST_F(ServerAgreementTest, ItsReportHasTheKeysOfTheTable) {
+  const auto report = ParseCommandReply(Encode(*Ask({"COMMAND"})));
+  ASSERT_TRUE(report.ok()) << report.status();
+  int compared = 0;
+  for (const ReportedCommand& reported : *report) {
+    const CommandSpec* row = FindCommand(reported.name);
+    ASSERT_NE(row, nullptr) << reported.name;
+    ExpectSameKeys(*row, reported);
+    for (const ReportedCommand& subcommand : reported.subcommands) {
+      const CommandSpec* sub = FindSubcommand(*row, subcommand.name);
+      ASSERT_NE(sub, nullptr) << row->name << "|" << subcommand.name;
+      ExpectSameKeys(*sub, subcommand);
+      ++compared;
+    }
+    ++compared;
+  }
+  EXPECT_GT(compared, 300);
+}
+
+// The same report under names that nobody knows: data commands get the route of the table.
+TEST_F(ServerAgreementTest, ItsReportAloneGivesTheRoutesOfTheTable) {
+  auto report = ParseCommandReply(Encode(*Ask({"COMMAND"})));
+  ASSERT_TRUE(report.ok()) << report.status();
+  for (ReportedCommand& command : *report) command.name = "new." + command.name;
+  const LearntCommands table(*report);
+  std::set<std::string> differ;
+  for (const CommandSpec& learnt : table.commands()) {
+    const CommandSpec& row = *FindCommand(learnt.name.substr(4));
+    if (!row.Has(kFlagRead) && !row.Has(kFlagWrite)) {
+      EXPECT_NE(learnt.route, Route::kAnyPrimary) << learnt.name;
+      continue;
+    }
+    if (learnt.route != row.route || learnt.merge != row.merge) differ.emplace(row.name);
+    if (learnt.route != Route::kRefuse) {
+      EXPECT_EQ(learnt.Has(kFlagRead), row.Has(kFlagRead)) << row.name;
+      EXPECT_EQ(learnt.Has(kFlagWrite), row.Has(kFlagWrite)) << row.name;
+    }
+  }
+  const std::set<std::string> expected = {
+      "blmove",  "blmpop",        "brpoplpush", "bzmpop",  // Their timeout is where nobody tells.
+      "xread",   "xreadgroup",                             // They block only with an option.
+      "sort",    "sort_ro",                                // Their keys are found by code,
+      "scan",                                              // and the way of this one is special.
+      "mset",                                              // Not all its arguments are keys.
+      "pfdebug", "restore-asking"};                        // For nodes among themselves.
+  EXPECT_EQ(differ, expected);
 }
 
 }  // namespace

@@ -141,6 +141,8 @@ class WorkerClientsForTest final : public WorkerClients {
   }
   void UnpauseClients() override { pause = Pause::kNone; }
   void ResetCounters() override { ++resets; }
+  void CountMonitor(int) override {}
+  void ShowCommand(std::string_view) override {}
   std::string SummarizeClients() override {
     return "clients 3\nblocked 1\nname 2 library=x,name=y\n";
   }

@@ -228,13 +228,8 @@ void ClientConnection::ProtocolError(std::string_view line) {
 
 ClientConnection::Progress ClientConnection::Execute(const CommandView& command, Chunk* chunk) {
   if (AtLimit()) return Block();
-  const CommandSpec* spec = cluster::FindCommand(command[0]);
-  if (spec == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
-  if (!spec->subcommands.empty() && command.size() > 1) {
-    const CommandSpec* sub = cluster::FindSubcommand(*spec, command[1]);
-    if (sub == nullptr) return RefuseCommand(cluster::UnknownCommandError(command));
-    spec = sub;
-  }
+  const CommandSpec* spec = resources_.commands.FindFor(command);
+  if (spec == nullptr) return RefuseCommand(resources_.commands.UnknownError(command));
   if (!spec->ArityOk(command.size())) return RefuseCommand(cluster::ArityError(*spec));
   return ExecuteSpec(*spec, command, chunk);
 }
@@ -296,7 +291,7 @@ ClientConnection::Progress ClientConnection::RunRouted(const CommandSpec& spec,
                                                        const CommandView& command, Chunk* chunk) {
   switch (context_.router.Route(&replies_, spec, command, chunk)) {
     case Router::Verdict::kTaken:
-      return OnIssued(spec, command);
+      return OnIssued(spec);
     case Router::Verdict::kWait:
       return Block();
     case Router::Verdict::kCrossSlot:
@@ -305,8 +300,7 @@ ClientConnection::Progress ClientConnection::RunRouted(const CommandSpec& spec,
   return Progress::kContinue;
 }
 
-ClientConnection::Progress ClientConnection::OnIssued(const CommandSpec& spec,
-                                                      const CommandView& command) {
+ClientConnection::Progress ClientConnection::OnIssued(const CommandSpec& spec) {
   resources_.stats.commands.Add();
   session_.last_command = spec.id;
   return Progress::kContinue;
@@ -336,7 +330,7 @@ ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& s
   resources_.stats.errors_crossslot.Add();
   resources_.stats.commands_refused.Add();
   replies_.Reply(kErrorCrossSlot);
-  return OnIssued(spec, command);
+  return OnIssued(spec);
 }
 
 // For those who want to see commands. One that had to wait is offered, and seen, again: only the

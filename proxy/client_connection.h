@@ -131,7 +131,7 @@ class ClientConnection final : public uring::SocketListener,
   Progress RunOperation(const cluster::CommandSpec& spec, std::unique_ptr<Operation> operation);
   Progress RunOwnOperation(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunAcrossSlots(const cluster::CommandSpec& spec, const resp::CommandView& command);
-  Progress OnIssued(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  Progress OnIssued(const cluster::CommandSpec& spec);
   Progress RunLocal(const cluster::CommandSpec& spec, const resp::CommandView& command);
   // SessionObserver
   void OnSessionChanged() override;

@@ -78,11 +78,17 @@ bool IsServed(const CommandSpec& spec) {
          !spec.Has(cluster::kFlagNotYet);
 }
 
-const CommandSpec* FindByFullName(std::string_view name) {
-  const size_t bar = name.find('|');
-  const CommandSpec* spec = cluster::FindCommand(name.substr(0, bar));
-  if (spec == nullptr || bar == std::string_view::npos) return spec;
-  return cluster::FindSubcommand(*spec, name.substr(bar + 1));
+bool IsListed(const CommandSpec& spec, const cluster::LearntCommands* learnt) {
+  if (spec.route == Route::kContainer) {
+    // HELP is answered by rcproxy, whatever there is besides.
+    return std::ranges::any_of(spec.subcommands, [learnt](const CommandSpec& subcommand) {
+      return LastWord(subcommand.name) != "help" && IsListed(subcommand, learnt);
+    });
+  }
+  if (!IsServed(spec)) return false;
+  const bool is_for_nodes = cluster::GoesToNodes(spec.route) || spec.route == Route::kBlocking;
+  if (learnt == nullptr || !is_for_nodes) return true;
+  return spec.id == cluster::LearntCommandId() || learnt->NodesHave(spec);
 }
 
 std::string_view LastWord(std::string_view full_name) {

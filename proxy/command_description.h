@@ -9,14 +9,16 @@
 #include <vector>
 
 #include "cluster/command_table.h"
+#include "cluster/learnt_commands.h"
 
 namespace rcproxy::proxy {
 
 // Whether rcproxy gives more than an error for it. A container: for one of its subcommands.
 bool IsServed(const cluster::CommandSpec& spec);
+// Whether it is served, and known to the nodes if they are who execute it. `learnt`: nullptr as
+// long as the nodes have not told.
+bool IsListed(const cluster::CommandSpec& spec, const cluster::LearntCommands* learnt);
 
-// "get" or "client|list" in any case; nullptr when the table has no such name.
-const cluster::CommandSpec* FindByFullName(std::string_view name);
 // "list" of "client|list".
 std::string_view LastWord(std::string_view full_name);
 

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cluster/command_report_for_test.h"
 #include "cluster/command_table.h"
+#include "cluster/learnt_commands.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -13,11 +15,7 @@ using testing::ElementsAre;
 using testing::Not;
 using testing::UnorderedElementsAre;
 
-const cluster::CommandSpec& Spec(std::string_view name) {
-  const cluster::CommandSpec* spec = FindByFullName(name);
-  EXPECT_NE(spec, nullptr) << name;
-  return *spec;
-}
+const cluster::CommandSpec& Spec(std::string_view name) { return cluster::CommandNamed(name); }
 
 void ExpectKeys(std::string_view name, int first, int last, int step, bool incomplete) {
   const LegacyKeys keys = LegacyKeysOf(Spec(name));
@@ -27,14 +25,7 @@ void ExpectKeys(std::string_view name, int first, int last, int step, bool incom
   EXPECT_EQ(keys.incomplete, incomplete) << name;
 }
 
-TEST(CommandDescriptionTest, FindsSubcommandsByFullName) {
-  EXPECT_EQ(Spec("GET").name, "get");
-  EXPECT_EQ(Spec("Client|NO-evict").name, "client|no-evict");
-  EXPECT_EQ(FindByFullName("nosuchcommand"), nullptr);
-  EXPECT_EQ(FindByFullName("client|nosuch"), nullptr);
-  EXPECT_EQ(FindByFullName("get|x"), nullptr);
-  EXPECT_EQ(FindByFullName(""), nullptr);
-  EXPECT_EQ(FindByFullName("|"), nullptr);
+TEST(CommandDescriptionTest, LastWordOfAFullName) {
   EXPECT_EQ(LastWord("client|list"), "list");
   EXPECT_EQ(LastWord("get"), "get");
 }
@@ -85,6 +76,24 @@ TEST(CommandDescriptionTest, ServedIsWhatGivesMoreThanAnError) {
   EXPECT_FALSE(IsServed(Spec("monitor")));
   EXPECT_FALSE(IsServed(Spec("client|tracking")));
   EXPECT_FALSE(IsServed(Spec("shutdown")));
+}
+
+TEST(CommandDescriptionTest, IsListedIfTheNodesHaveItOrNeedNot) {
+  EXPECT_TRUE(IsListed(Spec("set"), nullptr));
+  EXPECT_FALSE(IsListed(Spec("monitor"), nullptr));
+  const cluster::LearntCommands learnt(
+      cluster::ReportForTest({{.name = "get"},
+                              {.name = "blpop"},
+                              {.name = "new.read", .flags = {"readonly"}},
+                              {.name = "new.admin", .flags = {"admin"}}}));
+  for (const char* name : {"get", "blpop", "ping", "client|id", "client", "multi"}) {
+    EXPECT_TRUE(IsListed(Spec(name), &learnt)) << name;
+  }
+  for (const char* name : {"set", "brpop", "dbsize", "object", "object|freq"}) {
+    EXPECT_FALSE(IsListed(Spec(name), &learnt)) << name;
+  }
+  EXPECT_TRUE(IsListed(*learnt.Find("new.read"), &learnt));
+  EXPECT_FALSE(IsListed(*learnt.Find("new.admin"), &learnt));
 }
 
 }  // namespace

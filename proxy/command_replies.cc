@@ -1,6 +1,7 @@
 #include "proxy/command_replies.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "cluster/command_keys.h"
 #include "proxy/command_description.h"
 #include "proxy/glob_pattern.h"
+#include "proxy/known_commands.h"
 #include "proxy/text.h"
 
 namespace rcproxy::proxy {
@@ -101,12 +103,39 @@ void AppendKeySpec(LocalCall& call, const CommandSpec& spec, const KeySpec& key)
 
 // ---- COMMAND, COMMAND INFO, COMMAND COUNT
 
-std::vector<const CommandSpec*> Served(std::span<const CommandSpec> specs) {
-  std::vector<const CommandSpec*> served;
+void AddListed(const LocalCall& call, std::span<const CommandSpec> specs,
+               std::vector<const CommandSpec*>* listed) {
+  const cluster::LearntCommands* learnt = call.host.Commands().learnt();
   for (const CommandSpec& spec : specs) {
-    if (IsServed(spec)) served.push_back(&spec);
+    if (IsListed(spec, learnt)) listed->push_back(&spec);
   }
-  return served;
+}
+
+std::vector<const CommandSpec*> ListedSubcommands(const LocalCall& call, const CommandSpec& spec) {
+  std::vector<const CommandSpec*> listed;
+  AddListed(call, spec.subcommands, &listed);
+  return listed;
+}
+
+// The table as it is now: what rcproxy knows by itself and the nodes have too, and what was learnt
+// from them, by name.
+std::vector<const CommandSpec*> AllListed(const LocalCall& call) {
+  std::vector<const CommandSpec*> listed;
+  AddListed(call, cluster::AllCommands(), &listed);
+  const cluster::LearntCommands* learnt = call.host.Commands().learnt();
+  if (learnt == nullptr) return listed;
+  const size_t built_in = listed.size();
+  AddListed(call, learnt->commands(), &listed);
+  std::inplace_merge(listed.begin(), listed.begin() + static_cast<ptrdiff_t>(built_in),
+                     listed.end(),
+                     [](const CommandSpec* a, const CommandSpec* b) { return a->name < b->name; });
+  return listed;
+}
+
+// nullptr for what is not listed.
+const CommandSpec* FindListed(const LocalCall& call, std::string_view full_name) {
+  const CommandSpec* spec = call.host.Commands().FindByFullName(full_name);
+  return spec != nullptr && IsListed(*spec, call.host.Commands().learnt()) ? spec : nullptr;
 }
 
 void AppendInfo(LocalCall& call, const CommandSpec& spec) {
@@ -123,31 +152,27 @@ void AppendInfo(LocalCall& call, const CommandSpec& spec) {
   call.Set(0);
   call.Set(spec.keys.size());
   for (const KeySpec& key : spec.keys) AppendKeySpec(call, spec, key);
-  const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
+  const std::vector<const CommandSpec*> subcommands = ListedSubcommands(call, spec);
   subcommands.empty() ? call.Set(0) : call.Array(subcommands.size());  // As the server does.
   for (const CommandSpec* subcommand : subcommands) AppendInfo(call, *subcommand);
 }
 
 void All(LocalCall& call) {
-  const std::vector<const CommandSpec*> served = Served(cluster::AllCommands());
-  call.Array(served.size());
-  for (const CommandSpec* spec : served) AppendInfo(call, *spec);
+  const std::vector<const CommandSpec*> listed = AllListed(call);
+  call.Array(listed.size());
+  for (const CommandSpec* spec : listed) AppendInfo(call, *spec);
 }
 
 void Info(LocalCall& call) {
   if (call.command.size() == 2) return All(call);
   call.Array(call.command.size() - 2);
   for (size_t i = 2; i < call.command.size(); ++i) {
-    const CommandSpec* spec = FindByFullName(call.command[i]);
-    if (spec != nullptr && IsServed(*spec)) {
-      AppendInfo(call, *spec);
-    } else {
-      call.Null();
-    }
+    const CommandSpec* spec = FindListed(call, call.command[i]);
+    spec != nullptr ? AppendInfo(call, *spec) : call.Null();
   }
 }
 
-void Count(LocalCall& call) { call.Integer(Served(cluster::AllCommands()).size()); }
+void Count(LocalCall& call) { call.Integer(AllListed(call).size()); }
 
 // ---- COMMAND DOCS
 
@@ -157,7 +182,7 @@ void AppendField(LocalCall& call, std::string_view name, std::string_view value)
 }
 
 void AppendDocs(LocalCall& call, const CommandSpec& spec) {
-  const std::vector<const CommandSpec*> subcommands = Served(spec.subcommands);
+  const std::vector<const CommandSpec*> subcommands = ListedSubcommands(call, spec);
   call.Map(subcommands.empty() ? 3 : 4);
   AppendField(call, "summary", spec.note);
   AppendField(call, "since", spec.since);
@@ -173,10 +198,10 @@ void AppendDocs(LocalCall& call, const CommandSpec& spec) {
 
 void Docs(LocalCall& call) {
   std::vector<const CommandSpec*> specs;
-  if (call.command.size() == 2) specs = Served(cluster::AllCommands());
+  if (call.command.size() == 2) specs = AllListed(call);
   for (size_t i = 2; i < call.command.size(); ++i) {
-    const CommandSpec* spec = FindByFullName(call.command[i]);
-    if (spec != nullptr && IsServed(*spec)) specs.push_back(spec);  // Others are left out.
+    const CommandSpec* spec = FindListed(call, call.command[i]);
+    if (spec != nullptr) specs.push_back(spec);  // Others are left out.
   }
   call.Map(specs.size());
   for (const CommandSpec* spec : specs) {
@@ -189,12 +214,15 @@ void Docs(LocalCall& call) {
 
 using Filter = std::function<bool(const CommandSpec&)>;
 
-void AddNames(std::span<const CommandSpec> specs, const Filter& filter,
-              std::vector<std::string_view>* names) {
-  for (const CommandSpec* spec : Served(specs)) {
-    if (filter(*spec)) names->push_back(spec->name);
-    AddNames(spec->subcommands, filter, names);
+std::vector<std::string_view> ListedNames(const LocalCall& call, const Filter& filter) {
+  std::vector<std::string_view> names;
+  for (const CommandSpec* spec : AllListed(call)) {
+    if (filter(*spec)) names.push_back(spec->name);
+    for (const CommandSpec* subcommand : ListedSubcommands(call, *spec)) {
+      if (filter(*subcommand)) names.push_back(subcommand->name);
+    }
   }
+  return names;
 }
 
 bool IsInCategory(const CommandSpec& spec, std::string_view category) {
@@ -215,7 +243,7 @@ Filter FilterOf(const resp::CommandView& command) {
   if (EqualsIgnoreCase(command[3], "ACLCAT")) {
     return [value](const CommandSpec& spec) { return IsInCategory(spec, value); };
   }
-  // Modules are loaded by nodes; rcproxy itself has none.
+  // COMMAND does not say which module a command is of; rcproxy itself has none.
   if (EqualsIgnoreCase(command[3], "MODULE")) return [](const CommandSpec&) { return false; };
   return nullptr;
 }
@@ -223,8 +251,7 @@ Filter FilterOf(const resp::CommandView& command) {
 void List(LocalCall& call) {
   const Filter filter = FilterOf(call.command);
   if (filter == nullptr) return call.Error(kSyntaxError);
-  std::vector<std::string_view> names;
-  AddNames(cluster::AllCommands(), filter, &names);
+  const std::vector<std::string_view> names = ListedNames(call, filter);
   call.Array(names.size());
   for (const std::string_view name : names) call.Bulk(name);
 }
@@ -248,10 +275,8 @@ void AclCat(LocalCall& call) {
   if (!known) {
     return call.Error(Concat("ERR Unknown category '", ForErrorText(wanted), "'"));
   }
-  std::vector<std::string_view> names;
-  AddNames(
-      cluster::AllCommands(), [&](const CommandSpec& spec) { return IsInCategory(spec, wanted); },
-      &names);
+  const std::vector<std::string_view> names =
+      ListedNames(call, [&](const CommandSpec& spec) { return IsInCategory(spec, wanted); });
   call.Array(names.size());
   for (const std::string_view name : names) call.Bulk(name);
 }
@@ -276,12 +301,6 @@ class InnerCommand {
   std::vector<resp::ArgSpan> spans_;
 };
 
-const CommandSpec* SpecOf(const resp::CommandView& command) {
-  const CommandSpec* spec = cluster::FindCommand(command[0]);
-  if (spec == nullptr || spec->subcommands.empty() || command.size() < 2) return spec;
-  return cluster::FindSubcommand(*spec, command[1]);
-}
-
 // Scripts may do without keys, so that a wrong number of them is no mistake.
 bool MayHaveNoKeys(const CommandSpec& spec) { return spec.group == "scripting"; }
 
@@ -294,7 +313,7 @@ bool HasKeys(const CommandSpec& spec) {
 const CommandSpec* FindInnerKeys(LocalCall& call, const resp::CommandView& inner,
                                  cluster::KeyRuns* runs) {
   std::string_view error;
-  const CommandSpec* spec = SpecOf(inner);
+  const CommandSpec* spec = call.host.Commands().FindFor(inner);
   if (spec == nullptr) {
     error = "ERR Invalid command specified";
   } else if (!HasKeys(*spec)) {

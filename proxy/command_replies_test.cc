@@ -1,11 +1,15 @@
 #include "proxy/command_replies.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cluster/command_report_for_test.h"
+#include "cluster/learnt_commands.h"
 #include "proxy/local_commands_for_test.h"
 #include "resp/value.h"
 
@@ -163,6 +167,78 @@ TEST(CommandGetKeysTest, Errors) {
             "-ERR Invalid arguments specified for command\r\n");
   EXPECT_EQ(local.Ask("COMMAND GETKEYS XREAD a b c"),
             "-ERR Invalid arguments specified for command\r\n");
+}
+
+// ---- when the nodes have told
+
+class LearntTest : public testing::Test {
+ protected:
+  void Learn(const std::vector<cluster::EntryForTest>& entries) {
+    local_.known.Adopt(
+        std::make_shared<const cluster::LearntCommands>(cluster::ReportForTest(entries)));
+  }
+  std::vector<std::string> List() { return Texts(Parse(local_.Ask("COMMAND LIST"))); }
+  bool IsInList(const std::string& name) {
+    const std::vector<std::string> names = List();
+    return std::ranges::find(names, name) != names.end();
+  }
+
+  LocalCommandsForTest local_;
+};
+
+TEST_F(LearntTest, OnlyWhatTheNodesHaveIsListed) {
+  EXPECT_TRUE(IsInList("set"));
+  Learn({{.name = "get"}, {.name = "object", .subcommands = {{.name = "object|encoding"}}}});
+  EXPECT_TRUE(IsInList("get"));
+  EXPECT_FALSE(IsInList("set"));
+  EXPECT_FALSE(IsInList("blpop"));
+  EXPECT_TRUE(IsInList("object|encoding"));
+  EXPECT_FALSE(IsInList("object|freq"));
+  EXPECT_FALSE(IsInList("memory"));
+  EXPECT_TRUE(IsInList("ping")) << "answered by rcproxy itself";
+  EXPECT_TRUE(IsInList("client|list"));
+  EXPECT_EQ(local_.Ask("COMMAND INFO set"), "*1\r\n$-1\r\n");
+  EXPECT_EQ(local_.Ask("COMMAND DOCS set"), "*0\r\n");
+  EXPECT_EQ(local_.Ask("COMMAND GETKEYS SET a b"), "*1\r\n$1\r\na\r\n") << "it would still be sent";
+}
+
+TEST_F(LearntTest, LearntCommandsAreListedAmongTheOthers) {
+  Learn({{.name = "hello.get", .flags = {"readonly"}, .specs = {cluster::RangeSpecForTest(1)}},
+         {.name = "hello.shutdown", .flags = {"admin"}},
+         {.name = "get"},
+         {.name = "hset"}});
+  EXPECT_TRUE(IsInList("hello.get"));
+  EXPECT_FALSE(IsInList("hello.shutdown")) << "it is not served";
+  const std::vector<std::string> names = List();
+  EXPECT_TRUE(std::ranges::is_sorted(names));
+  EXPECT_EQ(local_.Ask("COMMAND LIST FILTERBY PATTERN hello.*"), "*1\r\n$9\r\nhello.get\r\n");
+  const Value all = Parse(local_.Ask("COMMAND"));
+  EXPECT_EQ(local_.Ask("COMMAND COUNT"), ":" + std::to_string(all.elements.size()) + "\r\n");
+}
+
+TEST_F(LearntTest, LearntCommandsAreDescribed) {
+  Learn({{.name = "My.Copy",
+          .arity = -4,
+          .flags = {"write", "module"},
+          .specs = {cluster::RangeSpecForTest(1, 1), cluster::KeyNumSpecForTest(3)}},
+         {.name = "box",
+          .subcommands = {
+              {.name = "box|put", .flags = {"write"}, .specs = {cluster::RangeSpecForTest(2)}},
+              {.name = "box|wipe", .flags = {"admin"}}}}});
+  EXPECT_THAT(local_.Ask("COMMAND INFO my.copy"),
+              testing::StartsWith("*1\r\n*10\r\n$7\r\nmy.copy\r\n:-4\r\n*3\r\n"
+                                  "+write\r\n+"
+                                  "module\r\n+movablekeys\r\n:1\r\n:2\r\n:1\r\n"));
+  EXPECT_EQ(local_.Ask("COMMAND DOCS MY.COPY"),
+            "*2\r\n$7\r\nmy.copy\r\n*6\r\n$7\r\nsummary\r\n$24\r\nas the nodes describe "
+            "it\r\n$5\r\nsince\r\n$0\r\n\r\n$5\r\ngroup\r\n$6\r\nmodule\r\n");
+  const Value box = Parse(local_.Ask("COMMAND INFO box"));
+  ASSERT_EQ(box.elements[0].elements[9].elements.size(), 1u);
+  EXPECT_EQ(box.elements[0].elements[9].elements[0].elements[0].text, "box|put");
+  EXPECT_EQ(local_.Ask("COMMAND GETKEYS MY.COPY a b 2 c d"),
+            "*4\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n");
+  EXPECT_EQ(local_.Ask("COMMAND GETKEYSANDFLAGS box put k"),
+            "*1\r\n*2\r\n$1\r\nk\r\n*3\r\n+RW\r\n+access\r\n+update\r\n");
 }
 
 TEST(AclCatTest, ListsCategoriesAndTheirCommands) {

@@ -40,6 +40,8 @@ struct Config {
   int64_t slots_reload_interval_ms = 60000;
   int64_t refresh_min_interval_ms = 100;
   int64_t refresh_timeout_ms = 1000;
+  bool learn_commands = true;
+  int64_t learn_commands_interval_ms = 10000;
   int64_t retry_delay_ms = 20;
   int64_t startup_timeout_s = 0;  // 0: try for ever.
   int64_t drain_timeout_s = 10;

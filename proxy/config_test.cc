@@ -114,6 +114,8 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"timeout", [](Config* c) { c->client_idle_timeout_s = INT64_MAX; }},
       {"slots_reload_interval", [](Config* c) { c->slots_reload_interval_ms = 99; }},
       {"slots_reload_interval", [](Config* c) { c->slots_reload_interval_ms = INT64_MAX; }},
+      {"learn_commands_interval", [](Config* c) { c->learn_commands_interval_ms = 99; }},
+      {"learn_commands_interval", [](Config* c) { c->learn_commands_interval_ms = INT64_MAX; }},
       {"maxclients", [](Config* c) { c->maxclients = 0; }},
       {"client_pipeline_max", [](Config* c) { c->client_pipeline_max = 0; }},
       {"client_output_soft_bytes", [](Config* c) { c->client_output_soft_bytes = 4095; }},

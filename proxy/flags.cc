@@ -81,6 +81,12 @@ DEFINE_bool(
     "places");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
 DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
+DEFINE_bool(
+    learn_commands, true,
+    "Ask the nodes which commands they have (COMMAND), to route those of modules and of newer "
+    "servers as the nodes describe them, and to list in COMMAND what there is");
+DEFINE_string(learn_commands_interval, "10s",
+              "Shortest time between two readings of the nodes' commands, see --learn_commands");
 DEFINE_string(retry_delay, "20ms",
               "Pause before a request is offered again after TRYAGAIN, CLUSTERDOWN, or a lost "
               "connection; a new cluster map ends it");
@@ -154,6 +160,8 @@ absl::Status ReadTimes(Config* config) {
       {"slots_reload_interval", FLAGS_slots_reload_interval, &config->slots_reload_interval_ms},
       {"refresh_timeout", FLAGS_refresh_timeout, &config->refresh_timeout_ms},
       {"refresh_min_interval", FLAGS_refresh_min_interval, &config->refresh_min_interval_ms},
+      {"learn_commands_interval", FLAGS_learn_commands_interval,
+       &config->learn_commands_interval_ms},
       {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},
@@ -205,6 +213,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   ReadLimits(&config);
   const unsigned cores = std::thread::hardware_concurrency();
   config.workers = FLAGS_workers == 0 ? static_cast<int>(cores == 0 ? 1 : cores) : FLAGS_workers;
+  config.learn_commands = FLAGS_learn_commands;
   config.zone_prefix = FLAGS_zone_prefix;
   config.requirepass = FLAGS_requirepass;
   config.upstream_username = FLAGS_upstream_username;

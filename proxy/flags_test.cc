@@ -40,6 +40,8 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.connect_timeout_ms, own.connect_timeout_ms);
   EXPECT_EQ(config.request_timeout_ms, own.request_timeout_ms);
   EXPECT_EQ(config.slots_reload_interval_ms, own.slots_reload_interval_ms);
+  EXPECT_EQ(config.learn_commands, own.learn_commands);
+  EXPECT_EQ(config.learn_commands_interval_ms, own.learn_commands_interval_ms);
   EXPECT_EQ(config.client_idle_timeout_s, own.client_idle_timeout_s);
   EXPECT_EQ(config.startup_timeout_s, own.startup_timeout_s);
   EXPECT_EQ(config.drain_timeout_s, own.drain_timeout_s);
@@ -66,6 +68,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("connect_timeout", "250ms");
   Set("request_timeout", "2s");
   Set("slots_reload_interval", "1500");
+  Set("learn_commands", "false");
+  Set("learn_commands_interval", "3s");
   Set("timeout", "60");
   Set("maxclients", "5");
   Set("client_pipeline_max", "7");
@@ -83,6 +87,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->connect_timeout_ms, 250);
   EXPECT_EQ(config->request_timeout_ms, 2000);
   EXPECT_EQ(config->slots_reload_interval_ms, 1500) << "a number without a unit is milliseconds";
+  EXPECT_FALSE(config->learn_commands);
+  EXPECT_EQ(config->learn_commands_interval_ms, 3000);
   EXPECT_EQ(config->client_idle_timeout_s, 60);
   EXPECT_EQ(config->maxclients, 5u);
   EXPECT_EQ(config->client_pipeline_max, 7u);

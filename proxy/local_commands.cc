@@ -50,7 +50,7 @@ LocalCommands::After LocalCommands::Run(const CommandSpec& spec, const resp::Com
   if (command.size() > 1 && !spec.subcommands.empty()) {
     effective = cluster::FindSubcommand(spec, command[1]);
     if (effective == nullptr || !effective->ArityOk(command.size())) {
-      resp::AppendError(reply, effective == nullptr ? cluster::UnknownCommandError(command)
+      resp::AppendError(reply, effective == nullptr ? cluster::UnknownSubcommandError(command)
                                                     : cluster::ArityError(*effective));
       return After::kContinue;
     }

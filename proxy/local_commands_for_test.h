@@ -12,6 +12,7 @@
 #include "cluster/command_for_test.h"
 #include "cluster/command_table.h"
 #include "proxy/config.h"
+#include "proxy/known_commands.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/operation.h"
@@ -44,11 +45,8 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   std::string AskWords(const std::vector<std::string>& words) {
     const cluster::CommandForTest owner(words);
     const resp::CommandView command = owner.view();
-    const cluster::CommandSpec* spec = cluster::FindCommand(command[0]);
-    if (spec != nullptr && spec->route == cluster::Route::kContainer && command.size() > 1) {
-      spec = cluster::FindSubcommand(*spec, command[1]);
-    }
-    if (spec == nullptr) return "-" + cluster::UnknownCommandError(command) + "\r\n";
+    const cluster::CommandSpec* spec = known.FindFor(command);
+    if (spec == nullptr) return "-" + known.UnknownError(command) + "\r\n";
     if (!spec->ArityOk(command.size())) return "-" + cluster::ArityError(*spec) + "\r\n";
     if (!session.authenticated && !spec->Has(cluster::kFlagNoAuth)) {
       return "-NOAUTH Authentication required.\r\n";
@@ -74,6 +72,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   }
 
   std::string_view node_reply = "+PONG\r\n";
+  KnownCommands known;
   Config config;
   Stats stats;
   ServerFacts facts;
@@ -92,6 +91,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   }
   bool Resp3Known() const override { return resp3_known; }
   int64_t NowNs() const override { return 1'000'000'000; }
+  const KnownCommands& Commands() const override { return known; }
   // SessionObserver
   void OnSessionChanged() override {}
   void SetReplyMode(ReplyMode mode) override { reply_mode = mode; }

@@ -14,6 +14,7 @@
 namespace rcproxy::proxy {
 
 struct ClientFilter;
+class KnownCommands;
 
 // One worker's clients and nodes, to those who ask all workers.
 class WorkerClients {
@@ -51,6 +52,7 @@ class LocalHost {
   // A node has been seen to know HELLO 3, and none since that does not.
   virtual bool Resp3Known() const = 0;
   virtual int64_t NowNs() const = 0;
+  virtual const KnownCommands& Commands() const = 0;
 
  protected:
   ~LocalHost() = default;

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "cluster/hash_slot.h"
+#include "cluster/learnt_commands.h"
 #include "cluster/topology.h"
 #include "proxy/config.h"
 #include "proxy/resolver.h"
@@ -230,7 +231,9 @@ class NoAllocationTest : public testing::Test, private WorkerHost {
 
  private:
   void RequestRefresh() override {}
+  void RequestLearning() override {}
   void PublishTopology(std::shared_ptr<const cluster::Topology>) override {}
+  void PublishCommands(std::shared_ptr<const cluster::LearntCommands>) override {}
   void OnClientGone(int) override {}
   void Resolve(const cluster::NodeAddress&, uring::Mailbox&, Resolved) override {}
 

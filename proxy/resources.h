@@ -12,6 +12,7 @@
 
 #include "proxy/batch_policy.h"
 #include "proxy/config.h"
+#include "proxy/known_commands.h"
 #include "proxy/output_queue.h"
 #include "proxy/recycle_pool.h"
 #include "proxy/request.h"
@@ -111,6 +112,8 @@ struct Resources {
   ObjectPool<SendBatch> batches;
   RecyclePool<PartialCommand> partials;
   resp::RequestScanner scanner;  // For commands that are complete in what was received.
+
+  KnownCommands commands;
 
   Arrivals arrivals;       // In the window of the worker's BatchPolicy.
   std::string reply_text;  // Of local commands; keeps its capacity.

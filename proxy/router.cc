@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cluster/hash_slot.h"
+#include "proxy/command_conflict.h"
 #include "proxy/errors.h"
 #include "proxy/reply_merger.h"
 #include "proxy/split_state.h"

@@ -38,10 +38,11 @@
 
 namespace rcproxy::proxy {
 
-// Who reads the cluster map.
+// Who reads the cluster map, and the nodes' commands.
 class TopologySource {
  public:
-  virtual void RequestRefresh() = 0;  // Soon, at most once for all who ask.
+  virtual void RequestRefresh() = 0;   // Of the map: soon, at most once for all who ask.
+  virtual void RequestLearning() = 0;  // Of the commands: after the next map.
 
  protected:
   ~TopologySource() = default;

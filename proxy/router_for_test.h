@@ -25,7 +25,9 @@ namespace rcproxy::proxy {
 class TopologySourceForTest final : public TopologySource {
  public:
   void RequestRefresh() override { ++requests; }
+  void RequestLearning() override { ++learning_requests; }
   int requests = 0;
+  int learning_requests = 0;
 };
 
 // Keys by the node that owns them, at the start of each test.

@@ -186,6 +186,11 @@ void Server::RequestRefresh() {
   });
 }
 
+void Server::RequestLearning() {
+  Worker* first = workers_.front()->worker.get();
+  first->mailbox().Post([first] { first->RelearnCommands(); });
+}
+
 void Server::PublishTopology(std::shared_ptr<const cluster::Topology> topology) {
   for (auto& thread : workers_) {
     Worker* worker = thread->worker.get();
@@ -193,6 +198,13 @@ void Server::PublishTopology(std::shared_ptr<const cluster::Topology> topology) 
   }
   // A worker adopts the map before it sees the first client, because its mailbox keeps the order.
   if (!listening_) StartListening();
+}
+
+void Server::PublishCommands(std::shared_ptr<const cluster::LearntCommands> commands) {
+  for (auto& thread : workers_) {
+    Worker* worker = thread->worker.get();
+    worker->mailbox().Post([worker, commands] { worker->AdoptCommands(commands); });
+  }
 }
 
 void Server::Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox, Resolved done) {

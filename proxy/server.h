@@ -50,7 +50,9 @@ class Server final : private WorkerHost {
 
   // WorkerHost
   void RequestRefresh() override;
+  void RequestLearning() override;
   void PublishTopology(std::shared_ptr<const cluster::Topology> topology) override;
+  void PublishCommands(std::shared_ptr<const cluster::LearntCommands> commands) override;
   void OnClientGone(int worker) override;
   void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,
                Resolved done) override;

@@ -89,6 +89,11 @@ class Counter {
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \
   X(topology_changes, counter, "Cluster maps that differed from the one in use")                   \
+  X(commands_learnt, gauge, "Commands beyond the built-in ones that the nodes have told of")       \
+  X(command_tables_read, counter, "Replies of nodes to COMMAND received and understood")           \
+  X(command_table_failures, counter, "Nodes that did not tell which commands they have")           \
+  X(command_tables_differ, counter, "Times the primaries did not all have the same commands")      \
+  X(command_table_changes, counter, "Learnt commands that differed from those in use")             \
   X(receive_no_buffers, counter, "Times a receive waited because all buffers were in use")         \
   X(client_bytes_received, counter, "Bytes received from clients")                                 \
   X(upstream_bytes_received, counter, "Bytes received from nodes")                                 \

@@ -44,6 +44,10 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
+      learner_(resources_, table_, router_,
+               [this](std::shared_ptr<const cluster::LearntCommands> commands) {
+                 host_.PublishCommands(std::move(commands));
+               }),
       client_context_{resources_, router_, local_, operations_, pubsub_, monitors_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
@@ -269,6 +273,11 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   pubsub_.OnTopologyChanged();
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
+  if (index_ == 0) learner_.OnMapAdopted();
+}
+
+void Worker::AdoptCommands(std::shared_ptr<const cluster::LearntCommands> commands) {
+  resources_.commands.Adopt(std::move(commands));
 }
 
 // ---- from time to time
@@ -364,6 +373,7 @@ void Worker::AdvanceDrain() {
     if (!clients_.IsEmpty() && resources_.io.NowNs() < drain_deadline_ns_) return;
     state_ = State::kClosing;
     refresher_.Stop();
+    learner_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

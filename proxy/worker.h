@@ -16,10 +16,13 @@
 #include <string>
 #include <vector>
 
+#include "cluster/learnt_commands.h"
 #include "cluster/topology.h"
 #include "proxy/batch_policy.h"
 #include "proxy/client_connection.h"
+#include "proxy/command_learner.h"
 #include "proxy/config.h"
+#include "proxy/known_commands.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/monitors.h"
@@ -44,8 +47,13 @@ class WorkerHost {
   virtual ~WorkerHost() = default;
   // Some worker has noticed that the map is wrong.
   virtual void RequestRefresh() = 0;
+  // The nodes may have other commands than they had.
+  virtual void RequestLearning() = 0;
   // The first worker has read a map: give it to every worker, this one included (AdoptTopology).
   virtual void PublishTopology(std::shared_ptr<const cluster::Topology> topology) = 0;
+  // The first worker has learnt commands: give them to every worker, this one included
+  // (AdoptCommands).
+  virtual void PublishCommands(std::shared_ptr<const cluster::LearntCommands> commands) = 0;
   // A client of worker `worker` has left.
   virtual void OnClientGone(int worker) = 0;
   // Looks a host name up and calls `done` on the calling worker's thread.
@@ -64,7 +72,7 @@ class Worker final : public WorkerClients,
                      private NameResolver,
                      private MonitorHost {
  public:
-  // `index` 0 reads the cluster map for all.
+  // `index` 0 reads the cluster map, and the nodes' commands, for all.
   Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts, Stats& stats,
          WorkerHost& host);
   ~Worker();
@@ -75,8 +83,10 @@ class Worker final : public WorkerClients,
   // A new client. Takes over the descriptor.
   void AdoptClient(int fd, int64_t id);
   void AdoptTopology(const cluster::Topology& topology);
+  void AdoptCommands(std::shared_ptr<const cluster::LearntCommands> commands);
   // Worker 0.
   void RefreshTopology() { refresher_.RequestRefresh(); }
+  void RelearnCommands() { learner_.Forget(); }
   // Lets clients finish what is under way, at most until `deadline_ns`, then closes everything.
   void BeginDrain(int64_t deadline_ns);
   bool stopped() const { return state_ == State::kStopped; }
@@ -107,6 +117,7 @@ class Worker final : public WorkerClients,
   void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
   bool Resp3Known() const override { return resources_.resp3_known; }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
+  const KnownCommands& Commands() const override { return resources_.commands; }
   // ClientOwner
   void OnClientGone(ClientConnection* client) override;
   bool UnderMemoryPressure() const override { return memory_pressure_; }
@@ -115,6 +126,7 @@ class Worker final : public WorkerClients,
   void CountMonitorOnAllWorkers(int difference, uint64_t wait_id) override;
   // TopologySource
   void RequestRefresh() override { host_.RequestRefresh(); }
+  void RequestLearning() override { host_.RequestLearning(); }
   // NameResolver
   void Resolve(const cluster::NodeAddress& address, Resolved done) override {
     host_.Resolve(address, mailbox_, std::move(done));
@@ -146,6 +158,7 @@ class Worker final : public WorkerClients,
   PubSub pubsub_;
   Monitors monitors_;
   TopologyRefresher refresher_;
+  CommandLearner learner_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;

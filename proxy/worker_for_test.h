@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/learnt_commands.h"
 #include "cluster/topology.h"
 #include "proxy/config.h"
 #include "proxy/resolver.h"
@@ -36,6 +37,7 @@ class WorkerForTest : private WorkerHost {
       sim::FakeNode& node = cluster.AddPrimary(std::string(1, static_cast<char>('A' + i)));
       cluster.AssignSlots(slots[i].first, slots[i].second, node);
     }
+    config.learn_commands = false;  // Tests watch what nodes receive.
     facts.config = &config;
     facts.workers = {&stats};
     facts.run_id = std::string(40, 'a');
@@ -119,10 +121,16 @@ class WorkerForTest : private WorkerHost {
     ++refreshes;
     worker().mailbox().Post([this] { worker().RefreshTopology(); });
   }
+  void RequestLearning() override {
+    worker().mailbox().Post([this] { worker().RelearnCommands(); });
+  }
   void PublishTopology(std::shared_ptr<const cluster::Topology> topology) override {
     ++publications;
     if (!adopts) return;
     worker().mailbox().Post([this, topology] { worker().AdoptTopology(*topology); });
+  }
+  void PublishCommands(std::shared_ptr<const cluster::LearntCommands> commands) override {
+    worker().mailbox().Post([this, commands] { worker().AdoptCommands(commands); });
   }
   void OnClientGone(int) override { ++gone; }
   void Resolve(const cluster::NodeAddress&, uring::Mailbox& mailbox, Resolved done) override {

@@ -35,6 +35,29 @@ class WorkerTest : public testing::Test, public WorkerForTest {
   }
 };
 
+// ---- commands
+
+TEST_F(WorkerTest, TheFirstWorkerLearnsWhichCommandsTheNodesHave) {
+  config.learn_commands = true;
+  Start();
+  RunUntil([this] { return resources().commands.learnt() != nullptr; });
+  EXPECT_EQ(stats.command_tables_read.value(), 3u);
+  SimPeer* peer = Connect();
+  EXPECT_EQ(Ask(peer, Multibulk({"COMMAND", "LIST", "FILTERBY", "PATTERN", "ms*"})),
+            "*1\r\n$4\r\nmset\r\n");
+  EXPECT_EQ(stats.requests_in_flight.value(), 0u);
+}
+
+TEST_F(WorkerTest, StopsWhileItLearns) {
+  config.learn_commands = true;
+  Start();
+  for (const char* name : {"A", "B", "C"}) cluster.node(name).SetPaused(true);
+  RunFor(kMillisecond);
+  EXPECT_EQ(stats.requests_in_flight.value(), 1u);
+  Stop();
+  EXPECT_EQ(stats.requests_in_flight.value(), 0u);
+}
+
 // ---- idle
 
 class SecondWorkerTest : public WorkerTest {

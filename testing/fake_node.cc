@@ -153,6 +153,7 @@ std::string FakeNode::AnswerKeyless(const FakeArgs& args) {
   const std::string name = UpperCase(args[0]);
   if (name == "PING") return args.size() > 1 ? BulkReply(args[1]) : "+PONG\r\n";
   if (name == "ECHO" && args.size() == 2) return BulkReply(args[1]);
+  if (name == "COMMAND") return EncodeKeyRules();
   if (name == "DBSIZE") return IntegerReply(static_cast<int64_t>(store_.values().size()));
   if (name == "FLUSHALL" || name == "FLUSHDB") {
     if (!IsPrimary()) return "-READONLY You can't write against a read only replica.\r\n";

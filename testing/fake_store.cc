@@ -46,6 +46,16 @@ std::vector<std::string> KeysOf(const KeyRule& rule, const FakeArgs& args) {
   return keys;
 }
 
+std::string EncodeKeyRules() {
+  std::string reply = ArrayHeader(std::size(kRules));
+  for (const KeyRule& rule : kRules) {
+    reply += ArrayHeader(6) + BulkReply(LowerCase(rule.name)) + IntegerReply(/*arity=*/-2);
+    reply += ArrayHeader(1) + Concat("+", rule.write ? "write" : "readonly", "\r\n");
+    for (const int number : {rule.first, rule.last, rule.step}) reply += IntegerReply(number);
+  }
+  return reply;
+}
+
 std::string BulkReply(std::string_view bytes) {
   return Concat("$", bytes.size(), "\r\n", bytes, "\r\n");
 }

@@ -28,6 +28,8 @@ struct KeyRule {
 
 // Returns nullptr for a command that is not on keys. `name` is in upper case.
 const KeyRule* FindKeyRule(std::string_view name);
+// All of them as the reply to COMMAND, in the form of a server before 7.0.
+std::string EncodeKeyRules();
 std::vector<std::string> KeysOf(const KeyRule& rule, const FakeArgs& args);
 
 class FakeStore {

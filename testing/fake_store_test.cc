@@ -25,6 +25,11 @@ TEST_F(FakeStoreTest, AnswersSingleKeyCommandsAsAServer) {
   EXPECT_EQ(Run({"GET"}), "-ERR wrong number of arguments for 'get' command\r\n");
 }
 
+TEST_F(FakeStoreTest, TellsOfItsCommands) {
+  EXPECT_TRUE(EncodeKeyRules().starts_with(
+      "*11\r\n*6\r\n$3\r\nget\r\n:-2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n"));
+}
+
 TEST_F(FakeStoreTest, AnswersMultiKeyCommandsAsAServer) {
   EXPECT_EQ(Run({"MSET", "a", "1", "b", "2"}), "+OK\r\n");
   EXPECT_EQ(Run({"MGET", "b", "none", "a"}), "*3\r\n$1\r\n2\r\n$-1\r\n$1\r\n1\r\n");

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "cluster/learnt_commands.h"
 #include "cluster/topology.h"
 #include "proxy/config.h"
 #include "proxy/local_commands.h"
@@ -57,6 +58,8 @@ const std::map<std::string_view, Setter>& Setters() {
       {"slots_reload_interval_ms", Number(&Config::slots_reload_interval_ms)},
       {"refresh_min_interval_ms", Number(&Config::refresh_min_interval_ms)},
       {"refresh_timeout_ms", Number(&Config::refresh_timeout_ms)},
+      {"learn_commands", Number(&Config::learn_commands)},
+      {"learn_commands_interval_ms", Number(&Config::learn_commands_interval_ms)},
       {"retry_delay_ms", Number(&Config::retry_delay_ms)},
       {"reconnect_delay_min_ms", Number(&Config::reconnect_delay_min_ms)},
       {"reconnect_delay_max_ms", Number(&Config::reconnect_delay_max_ms)},
@@ -83,6 +86,7 @@ const std::map<std::string_view, Setter>& Setters() {
 
 std::optional<proxy::Config> ParseConfig(const SubjectOptions& options) {
   proxy::Config config;
+  config.learn_commands = false;  // Conversations would begin with COMMAND.
   for (const std::string& text : options.startup_nodes) {
     absl::StatusOr<cluster::NodeAddress> address = cluster::ParseNodeAddress(text);
     if (!address.ok()) return std::nullopt;
@@ -141,8 +145,14 @@ class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
   void RequestRefresh() override {
     worker_.mailbox().Post([this] { worker_.RefreshTopology(); });
   }
+  void RequestLearning() override {
+    worker_.mailbox().Post([this] { worker_.RelearnCommands(); });
+  }
   void PublishTopology(std::shared_ptr<const cluster::Topology> topology) override {
     worker_.mailbox().Post([this, topology] { worker_.AdoptTopology(*topology); });
+  }
+  void PublishCommands(std::shared_ptr<const cluster::LearntCommands> commands) override {
+    worker_.mailbox().Post([this, commands] { worker_.AdoptCommands(commands); });
   }
   void OnClientGone(int) override {}
   void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,

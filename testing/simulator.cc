@@ -109,6 +109,8 @@ void Simulator::DrawOptions() {
   Option("client_output_soft_bytes", {4096, 1 << 20});
   Option("stream_reply_bytes_min", {1024, 64 << 10});
   Option("client_stall_timeout_ms", {100, 1000});
+  Option("learn_commands", {0, 1});
+  Option("learn_commands_interval_ms", {1, 100});
 }
 
 void Simulator::BuildCluster() {

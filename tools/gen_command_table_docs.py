@@ -24,6 +24,10 @@ the keys), *joined* (arrays, one after another), *first* (any one answer, when n
 leaves the same data and gives the same reply, so it is repeated after a lost connection; these are
 the read-only commands, because what a write did before the connection was lost is unknown.
 
+**Commands that are not here**, of modules and of newer servers, are learnt from the nodes
+(`--learn_commands`): routed by the key specs, flags and tips that all primaries report, or refused with
+the reason. `PROXY EXPLAIN` shows how. What is here is never replaced by what a node says.
+
 **Keys**, as argument positions: `1..-1` to the end, `/2` every second, `n@1` a count at argument 1 and
 that many keys behind it, `half-after:STREAMS` the first half of what follows the word, `movable` found
 by a parser of its own, `ch:` a shard channel, `+` joins several.

@@ -8,6 +8,7 @@
 
 #include "cluster/command_errors.h"
 #include "cluster/command_table.h"
+#include "proxy/known_commands.h"
 #include "proxy/operations/operation_text.h"
 #include "resp/command_view.h"
 
@@ -15,8 +16,8 @@ namespace rcproxy::proxy {
 
 class CommandInCommand {
  public:
-  // The arguments from `first` on. Requires: there is one.
-  CommandInCommand(const resp::CommandView& outer, size_t first) {
+  // The arguments of `outer` from `first` on. Requires: there is one.
+  CommandInCommand(const KnownCommands& commands, const resp::CommandView& outer, size_t first) {
     std::vector<std::string_view> words;
     for (size_t i = first; i < outer.size(); ++i) words.push_back(outer[i]);
     bytes_ = CommandOf(words);
@@ -26,7 +27,7 @@ class CommandInCommand {
       spans_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(word.size())});
       at += word.size() + 2;
     }
-    Find();
+    Find(commands);
   }
   CommandInCommand(const CommandInCommand&) = delete;
   CommandInCommand& operator=(const CommandInCommand&) = delete;
@@ -38,14 +39,11 @@ class CommandInCommand {
   const std::string& error() const { return error_; }
 
  private:
-  void Find() {
+  void Find(const KnownCommands& commands) {
     const resp::CommandView command = view();
-    const cluster::CommandSpec* found = cluster::FindCommand(command[0]);
-    if (found != nullptr && !found->subcommands.empty() && command.size() > 1) {
-      found = cluster::FindSubcommand(*found, command[1]);
-    }
+    const cluster::CommandSpec* found = commands.FindFor(command);
     if (found == nullptr) {
-      error_ = cluster::UnknownCommandError(command);
+      error_ = commands.UnknownError(command);
     } else if (!found->ArityOk(command.size())) {
       error_ = cluster::ArityError(*found);
     } else {

@@ -116,6 +116,7 @@ bool IsServed(const CommandSpec& spec) {
     case Route::kAllPrimaries:
     case Route::kAllNodes:
     case Route::kLocal:
+    case Route::kBlocking:
       return !spec.Has(cluster::kFlagNotYet);
     default:
       return false;
@@ -135,6 +136,8 @@ std::string Plan(const OperationFacts& facts, const CommandSpec& spec, const Tar
       return "computed from what the nodes have";
     return "error: CROSSSLOT";
   }
+  if (spec.route == Route::kBlocking)
+    return "one request to the owner of the slot, over a connection of its own";
   if (slots == 1) return "one request to the owner of the slot";
   if (spec.route == Route::kAllPrimaries || spec.route == Route::kAllNodes)
     return Concat(targets.nodes.size(), " requests, one for each node");

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "cluster/command_for_test.h"
+#include "cluster/command_report_for_test.h"
+#include "cluster/learnt_commands.h"
 #include "proxy/operations/operations_for_test.h"
 #include "resp/value.h"
 
@@ -50,6 +54,31 @@ TEST_F(ExplainTest, WithoutKeys) {
   EXPECT_EQ(Field("SCAN 0", "plan"), "several questions to nodes");
   EXPECT_EQ(Field("PING", "plan"), "answered by rcproxy");
   EXPECT_EQ(Field("PUBLISH x y", "plan"), "one request to any primary");
+}
+
+TEST_F(ExplainTest, WhatBlocks) {
+  EXPECT_EQ(Field("BLPOP a 0", "plan"),
+            "one request to the owner of the slot, over a connection of its own");
+  EXPECT_EQ(Field("BLPOP a b 0", "plan"), "error: CROSSSLOT");
+}
+
+TEST_F(ExplainTest, LearntCommands) {
+  EXPECT_TRUE(Ask("PROXY EXPLAIN MY.GET a").starts_with("-ERR unknown command 'MY.GET'"));
+  sim.resources.commands.Adopt(
+      std::make_shared<const cluster::LearntCommands>(cluster::ReportForTest(
+          {{.name = "my.get", .flags = {"readonly"}, .specs = {cluster::RangeSpecForTest(1, -1)}},
+           {.name = "my.sort", .flags = {"readonly"}, .specs = {cluster::UnknownSpecForTest()}}})));
+  EXPECT_EQ(Field("MY.GET b", "plan"), "one request to the owner of the slot");
+  EXPECT_EQ(Explained("MY.GET b").Find("slots")->elements.at(0).integer, 3300);
+  EXPECT_TRUE(Field("MY.GET b", "retry").starts_with("read"));
+  EXPECT_EQ(Field("MY.SORT b", "plan"),
+            "error: ERR MY.SORT is not available through rcproxy: the nodes do not say where its "
+            "keys are");
+  sim.config.cross_slot = CrossSlot::kCompute;
+  EXPECT_EQ(Field("MY.GET a b", "plan"), "error: CROSSSLOT");
+  const cluster::CommandForTest command(cluster::Words("MY.GET a b"));
+  const cluster::CommandSpec& spec = *sim.resources.commands.Find("my.get");
+  EXPECT_EQ(operations.MakeCrossSlot(spec, command.view(), protocol), nullptr);
 }
 
 TEST_F(ExplainTest, WhatIsNotServedAndWhatMayBeRepeated) {

@@ -10,6 +10,7 @@
 
 #include "cluster/command_table.h"
 #include "proxy/config.h"
+#include "proxy/known_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/moving_slots.h"
 #include "proxy/operation.h"
@@ -25,6 +26,7 @@ namespace rcproxy::proxy {
 // What operations know of the cluster. Outlives them all.
 struct OperationFacts {
   const Config& config;
+  const KnownCommands& commands;
   RoutingTable& table;
   const MovingSlots& moving_slots;
   TopologySource& topology;

@@ -26,8 +26,14 @@ class Operations {
   // All of them outlive this.
   Operations(Resources& resources, const ServerFacts& server, RoutingTable& table,
              const Router& router, TopologySource& topology, LocalHost& host)
-      : facts_{resources.config, table, router.moving_slots(), topology,
-               server,           host,  resources.writes} {}
+      : facts_{resources.config,
+               resources.commands,
+               table,
+               router.moving_slots(),
+               topology,
+               server,
+               host,
+               resources.writes} {}
 
   // Requires: spec.Has(kFlagOperation), arity checked. `writes` are the client's, and outlive the
   // operation.

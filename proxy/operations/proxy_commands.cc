@@ -97,7 +97,7 @@ class AskOneNode final : public Operation {
 };
 
 std::unique_ptr<Operation> MakeNode(const OperationCall& call) {
-  const CommandInCommand command(call.command, 3);
+  const CommandInCommand command(call.facts.commands, call.command, 3);
   const std::string why_not = WhyNot(command);
   if (!why_not.empty()) return AnswerError(why_not);
   return std::make_unique<AskOneNode>(call, command.bytes(),
@@ -138,7 +138,7 @@ class AskEveryNode final : public Operation {
 };
 
 std::unique_ptr<Operation> MakeNodes(const OperationCall& call) {
-  const CommandInCommand command(call.command, 2);
+  const CommandInCommand command(call.facts.commands, call.command, 2);
   const std::string why_not = WhyNot(command);
   if (!why_not.empty()) return AnswerError(why_not);
   return std::make_unique<AskEveryNode>(call, command.bytes(),
@@ -172,12 +172,13 @@ std::unique_ptr<Operation> MakeTopology(const OperationCall& call) {
 }
 
 std::unique_ptr<Operation> MakeRefresh(const OperationCall& call) {
+  call.facts.topology.RequestLearning();
   call.facts.topology.RequestRefresh();
   return std::make_unique<AnswerAtOnce>("+OK\r\n");
 }
 
 std::unique_ptr<Operation> MakeExplain(const OperationCall& call) {
-  const CommandInCommand command(call.command, 2);
+  const CommandInCommand command(call.facts.commands, call.command, 2);
   if (command.spec() == nullptr) return AnswerError(command.error());
   return std::make_unique<AnswerAtOnce>(Explain(call, *command.spec(), command.view()));
 }

@@ -81,6 +81,7 @@ TEST_F(ProxyCommandsTest, TheMap) {
 
 TEST_F(ProxyCommandsTest, TheMapIsReadSoon) {
   EXPECT_EQ(Ask("PROXY REFRESH"), "+OK\r\n");
+  EXPECT_EQ(topology.learning_requests, 1);
   EXPECT_EQ(topology.requests, 1);
 }
 
