@@ -31,7 +31,8 @@ struct Question {
   cluster::NodeAddress node;  // Port not 0: this node, whatever it owns.
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
-  bool blocks = false;        // On a connection of its own; at most one question of a round.
+  bool aside = false;         // On a connection of its own, past what the shared one waits for.
+  bool blocks = false;        // So is this, for as long as it takes; at most one in a round.
   bool uploads = false;       // So is this: only the head of the command, its client adds the rest.
 };
 
@@ -55,11 +56,16 @@ class Round {
   void AskNode(const cluster::NodeAddress& node, std::string command, bool repeatable) {
     questions_.push_back({std::move(command), Question::kAnySlot, node, repeatable});
   }
+  // While a node runs a script, its replies on the shared connection wait for the script's.
+  void AskSlotAside(uint16_t slot, std::string command, bool repeatable) {
+    questions_.push_back({std::move(command), slot, {}, repeatable});
+    questions_.back().aside = true;
+  }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
   // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.
   void AskBlocking(uint16_t slot, std::string command) {
-    questions_.push_back(
-        {std::move(command), slot, {}, /*repeatable=*/true, false, /*blocks=*/true});
+    questions_.push_back({std::move(command), slot, {}, /*repeatable=*/true});
+    questions_.back().blocks = true;
   }
   // The rest of the command follows from the client (Router::OwnLinkOf). Never asked again.
   void AskUpload(uint16_t slot, std::string head) {

@@ -78,7 +78,7 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
-    part->is_private = question.blocks || question.uploads;
+    part->is_private = question.blocks || question.uploads || question.aside;
     part->is_upload = part->is_cut = question.uploads;
     if (question.blocks) client->SetBlocking(true);
     const std::string& bytes = question.command;
@@ -93,7 +93,8 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
     request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
     if (!at_limit) topology_.RequestRefresh();
   }
-  request->split_parent->own_link = link;
+  // One that is asked aside goes on when its client leaves.
+  if (MayTakeItsTime(*request)) request->split_parent->own_link = link;
   return link;
 }
 

@@ -542,7 +542,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
   if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return;
   const Request* front = pending_.Front();
   // Its request may block for as long as it likes, or its client may take its time.
-  if (kind_.is_own && (!front->is_upload || front->is_cut)) return;
+  if (front->is_private && MayTakeItsTime(*front) && (!front->is_upload || front->is_cut)) return;
   if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
   resources_.stats.upstream_timeouts.Add();
   Fail("no reply in time");
