@@ -15,6 +15,8 @@ namespace rcproxy::cluster {
 
 inline constexpr std::string_view kCrossSlotError =
     "CROSSSLOT Keys in request don't hash to the same slot";
+inline constexpr std::string_view kClusterDisabled =
+    "ERR This instance has cluster support disabled";
 
 // For a name that FindCommand does not know, or a container's subcommand that FindSubcommand does
 // not know. Requires: command.size() >= 1, and >= 2 for a container.

@@ -83,7 +83,7 @@ void Server(const Context& info) {
   const int64_t uptime_s =
       std::max<int64_t>(0, absl::ToUnixSeconds(now) - info.facts.started_unix_s);
   info.Line("redis_version", kCompatibleRedisVersion);
-  info.Line("redis_mode", "standalone");
+  info.Line("redis_mode", info.facts.ModeName());
   info.Line("rcproxy_version", kVersion);
   info.Line("os", Concat(system.sysname, " ", system.release, " ", system.machine));
   info.Line("arch_bits", 8 * sizeof(void*));
@@ -149,7 +149,9 @@ void Cpu(const Context& info) {
   info.Line("used_cpu_user", absl::StrFormat("%.6f", Seconds(usage.ru_utime)));
 }
 
-void Cluster(const Context& info) { info.Line("cluster_enabled", 0); }
+void Cluster(const Context& info) {
+  info.Line("cluster_enabled", info.facts.config->face == Face::kCluster ? 1 : 0);
+}
 
 void Empty(const Context&) {}
 

@@ -411,6 +411,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       return TryDelay(request);
     case ErrorKind::kNoScript:
       return HealScript(request, from);
+    case ErrorKind::kNoFunction:
+      return AwaitFunctions(request, from->node());
   }
   return false;
 }
@@ -426,6 +428,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   address.port = redirect.port;
   UpstreamNode* node = table_.NodeAt(address);
   if (!moved) {
+    if (node->IsNew()) topology_.RequestRefresh();  // Others will need to know it, too.
     moving_slots_.NoteTarget(redirect.slot, address, resources_.io.NowNs());
     return FollowAsk(request, node);
   }

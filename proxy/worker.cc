@@ -40,6 +40,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
                  }),
+      function_sync_(resources_, table_, router_),
       client_context_{resources_, router_, local_, operations_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
@@ -211,6 +212,7 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   table_.Adopt(topology);
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
+  if (index_ == 0) function_sync_.OnMap(topology);
 }
 
 // ---- from time to time
@@ -297,6 +299,7 @@ void Worker::AdvanceDrain() {
     if (!clients_.IsEmpty() && resources_.io.NowNs() < drain_deadline_ns_) return;
     state_ = State::kClosing;
     refresher_.Stop();
+    function_sync_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

@@ -20,6 +20,7 @@
 #include "proxy/batch_policy.h"
 #include "proxy/client_connection.h"
 #include "proxy/config.h"
+#include "proxy/function_sync.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/operations/operations.h"
@@ -99,6 +100,7 @@ class Worker final : public WorkerClients,
   // LocalHost
   void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
   bool Resp3Known() const override { return resources_.resp3_known; }
+  int SlotsServed() const override { return table_.SlotsServed(); }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
   // ClientOwner
   void OnClientGone(ClientConnection* client) override;
@@ -133,6 +135,7 @@ class Worker final : public WorkerClients,
   LocalCommands local_;
   const Operations operations_;
   TopologyRefresher refresher_;
+  FunctionSync function_sync_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;

@@ -13,6 +13,7 @@
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
+#include "proxy/operations/slot_commands.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -32,6 +33,7 @@ const Factories& Always() {
     Add(kScanRow, made);
     Add(FanOutOperations(), made);
     Add(ProxyOperations(), made);
+    Add(SlotOperations(), made);
     return made;
   }();
   return *factories;
