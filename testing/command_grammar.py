@@ -2,15 +2,15 @@
 
 A line of the grammar is a command with its arguments:
 
-    <s>         a key, mostly of that type: s string, b bits, l list, t set, h hash, z sorted set, x stream, p HyperLogLog,
-                g geo; k any
+    <s>         a key, mostly of that type: s string, b bits, l list, t set, h hash, z sorted set, x stream,
+                p HyperLogLog, g geo; k any
     <v> ...     other words: see Words
     #<z>        the number of keys, and the keys
     <v>+ <v>*   one to three, none to three
     [A:<v>|B]   none of these, or one; a colon stands for a blank
     (A|B)       one of these
 
-The keys of one command share a slot unless it is one of SPLIT.
+The keys of one command share a slot unless it is one of SPLIT or COMPUTED.
 """
 
 import re
@@ -18,6 +18,7 @@ import re
 _NOT_OF_A_SLOT = {"KEYS", "DBSIZE", "FLUSHDB", "CLIENT", "SELECT", "PUBLISH"}
 _OF_CHANCE = {"SPOP", "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER"}  # Unless all elements are asked for.
 SPLIT = {"MGET", "MSET", "DEL", "UNLINK", "EXISTS", "TOUCH"}
+COMPUTED = {"SUNION", "SINTER", "SDIFF", "SINTERCARD", "ZUNION", "ZINTER", "ZDIFF", "ZINTERCARD", "PFCOUNT", "LCS"}
 
 _TAGS = ["{a}", "{b}", "{c}"]  # Of three primaries when these share the slots evenly.
 _KEYS_OF_A_TYPE = 2
@@ -278,8 +279,8 @@ class Generator:
         if self._table and self._chance.random() < 0.1:
             return self._any_arguments(tag)
         line = self._chance.choice(self._lines)
-        splits = tag is None and line.split()[0] in SPLIT
-        words = Words(self._chance, _TAGS if splits else [tag or self._chance.choice(_TAGS)])
+        spreads = tag is None and line.split()[0] in SPLIT | COMPUTED
+        words = Words(self._chance, _TAGS if spreads else [tag or self._chance.choice(_TAGS)])
         command = [word for part in line.split() for word in self._expand(part, words)]
         if self._chance.random() < 0.12:
             self._spoil(command)

@@ -1,6 +1,7 @@
 """--face=cluster: what rcproxy says about itself is what a real cluster node says, field by field, and clients that
 speak to clusters only work with it; --face=standalone hides the cluster."""
 
+import os
 import subprocess
 import unittest
 
@@ -94,6 +95,28 @@ class DescriptionTest(IntegrationTest):
         slot = self.client.ok("CLUSTER", "KEYSLOT", "{tag}")
         self.assertEqual(self.client.ok("CLUSTER", "COUNTKEYSINSLOT", slot), 30)
         self.assertEqual(len(self.client.ok("CLUSTER", "GETKEYSINSLOT", slot, 10)), 10)
+
+
+class AddressTest(IntegrationTest):
+    """Without a list rcproxy is where the client has found it."""
+
+    def test_each_client_is_told_the_address_that_it_uses(self):
+        ports = [processes.free_port() for _ in range(2)]
+        path = os.path.join(self.proxy.directory, "face.sock")
+        flags = {"face": "cluster", "addr": f"127.0.0.1:{ports[0]},[::]:{ports[1]},{path}"}
+        with RcproxyProcess(self.cluster.addresses(), flags):
+            expected = {
+                f"127.0.0.1:{ports[0]}": ("127.0.0.1", ports[0]),
+                f"127.0.0.1:{ports[1]}": ("127.0.0.1", ports[1]),
+                f"127.0.0.2:{ports[1]}": ("127.0.0.2", ports[1]),
+                f"[::1]:{ports[1]}": ("::1", ports[1]),
+                path: ("127.0.0.1", ports[0]),
+            }
+            for address, (host, port) in expected.items():
+                with RespClient(address) as client:
+                    [[first, last, node]] = client.command("CLUSTER", "SLOTS")
+                    self.assertEqual((first, last, node[0].decode(), node[1]), (0, 16383, host, port))
+                    self.assertIn(f" {host}:{port}@", client.command("CLUSTER", "NODES").decode())
 
 
 class FleetTest(IntegrationTest):
