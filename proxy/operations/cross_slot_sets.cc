@@ -106,6 +106,7 @@ std::unique_ptr<Operation> MakeSets(const OperationCall& call) {
 // SINTERCARD numkeys key ... [LIMIT n]; of a union also [APPROX], for which the exact number does.
 template <SetRule kRule>
 std::unique_ptr<Operation> MakeCard(const OperationCall& call) {
+  if (!IsKeyCountStrict(call)) return std::make_unique<AskWhatIsWrong>(call);
   const size_t after_keys = 2 + KeysOf(call).size();
   int64_t limit = 0;
   for (size_t i = after_keys; i < call.command.size(); ++i) {

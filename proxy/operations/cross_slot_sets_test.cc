@@ -70,6 +70,10 @@ TEST_F(CrossSlotSetsTest, WrongOptionsAreForANodeToRefuse) {
   Reply(c, "-ERR LIMIT can't be negative\r\n");
   Reply(a, "-ERR LIMIT can't be negative\r\n");
   EXPECT_EQ(client.Take(), "-ERR LIMIT can't be negative\r\n");
+  ASSERT_TRUE(Begin("SINTERCARD 2-0 a b"));
+  Reply(c, "-ERR numkeys should be greater than 0\r\n");
+  Reply(a, "-ERR numkeys should be greater than 0\r\n");
+  EXPECT_EQ(client.Take(), "-ERR numkeys should be greater than 0\r\n");
   for (const char* line : {"SINTERCARD 2 a b NEWER 1", "SDIFFCARD 2 a b APPROX"}) {
     ASSERT_TRUE(Begin(line));
     Reply(c, ":1\r\n");
