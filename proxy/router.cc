@@ -399,6 +399,9 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       }
       return true;
     case ErrorKind::kTryAgain:
+      // The importing node may say so of keys that nobody has: for as long as the slot moves, the
+      // request is sent back and forth, and what ends that is its deadline.
+      request->redirects = 0;
       moving_slots_.Note(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
       return TryDelay(request);
