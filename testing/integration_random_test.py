@@ -1,12 +1,16 @@
 """Random commands, from seeds, through rcproxy before a cluster and to one standalone server of the same version: every
 reply must be the same bytes, and the data at the end the same.
 
+The same while the slots of all keys move: then one by one, since of commands in flight together one may be refused.
+
 A seed says what is sent, in which protocol, and whether in pipelines. RCPROXY_TEST_SEED=N begins with another seed,
 RCPROXY_TEST_ROUNDS=N runs more or fewer of them; a failure prints the command that repeats it.
 """
 
+import contextlib
 import os
 import random
+import threading
 import unittest
 
 from redis.crc import key_slot
@@ -47,6 +51,12 @@ def _is_near(limit):
 
     return test
 
+
+# What is not asked while slots move, and why.
+NOT_WHILE_SLOTS_MOVE = {
+    "asks several nodes, at moments between which a key may move": {"KEYS", "DBSIZE", "FLUSHDB"},
+    "a value that moves is encoded anew": {"OBJECT", "DUMP", "XINFO"},
+}
 
 # What differs by design: who it concerns, when it is so, and the reason.
 BY_DESIGN = [
@@ -100,10 +110,13 @@ def is_same(command, ours, theirs):
 class Round:
     """One seed: what is sent, and to whom."""
 
-    def __init__(self, seed, server_address, proxy_address, table):
+    def __init__(self, seed, server_address, proxy_address, table, moves=None):
+        """`moves`: a lock that is held while slots move, in steps."""
         self.seed = seed
         self.protocol = 3 if seed % 2 else 2
-        self.pipelined = seed // 2 % 2 == 0
+        self.pipelined = moves is None and seed // 2 % 2 == 0
+        self._at_rest = moves or contextlib.nullcontext()
+        self._left_out = set().union(*NOT_WHILE_SLOTS_MOVE.values()) if moves else set()
         self._chance = random.Random(seed)
         self._generator = Generator(self._chance, table)
         self._key_finder = RespClient(server_address)
@@ -118,10 +131,14 @@ class Round:
     def run(self):
         """Returns whether all replies and the data were the same; `problem` tells what was not."""
         for client in self.clients:
-            client.command("FLUSHALL")
+            with self._at_rest:
+                client.command("FLUSHALL")
             if self.protocol == 3:
                 client.command("HELLO", 3)
-        return self._run_commands() and self._compare_data()
+        if not self._run_commands():
+            return False
+        with self._at_rest:
+            return self._compare_data()
 
     def _run_commands(self):
         sent = 0
@@ -144,6 +161,8 @@ class Round:
         return [unit for unit in units if self._fits(unit, [next(answers) for _ in unit])]
 
     def _fits(self, unit, keys_of_commands):
+        if any(command[0].upper() in self._left_out for command in unit):
+            return False
         if len(unit) == 1 and unit[0][0].upper() in SPLIT | COMPUTED:
             return True
         slots = set()
@@ -203,12 +222,38 @@ class RandomTest(IntegrationTest):
         super().tearDownClass()
 
     def test_replies_are_those_of_one_server(self):
+        self.run_rounds(ROUNDS)
+
+    def test_also_while_slots_move(self):
+        moves = threading.Lock()
+        stop = threading.Event()
+        mover = threading.Thread(target=self.move_slots, args=(moves, stop))
+        mover.start()
+        try:
+            self.run_rounds(max(1, ROUNDS // 4), moves)
+        finally:
+            stop.set()
+            mover.join()
+        self.cluster.wait_until_ok()
+
+    def move_slots(self, moves, stop):
+        """The slots that have keys, each to another primary again and again."""
+        chance = random.Random(FIRST_SEED)
+        slots = sorted({key_slot(key.encode()) for key in every_key()})
+        while not stop.is_set():
+            slot = chance.choice(slots)
+            source = next(node for node in self.cluster.primaries() if slot in set(self.cluster.slots_of(node)))
+            target = chance.choice([node for node in self.cluster.primaries() if node is not source])
+            with moves:
+                self.cluster.migrate_slot(slot, source, target, pause_s=chance.choice([0, 0.002, 0.02]))
+
+    def run_rounds(self, rounds, moves=None):
         with RespClient(self.server.address) as server:
             table = table_of(server, self.client)
         self.assertGreater(len(table), 100)
         failed = []
-        for seed in range(FIRST_SEED, FIRST_SEED + ROUNDS):
-            one = Round(seed, self.server.address, self.proxy.address, table)
+        for seed in range(FIRST_SEED, FIRST_SEED + rounds):
+            one = Round(seed, self.server.address, self.proxy.address, table, moves)
             try:
                 if not one.run():
                     how = f"RESP{one.protocol}, {'pipelined' if one.pipelined else 'one by one'}"
@@ -217,7 +262,7 @@ class RandomTest(IntegrationTest):
                     failed.append(f"seed {seed} ({how}): {one.problem}\n  repeat with: {repeat}")
             finally:
                 one.close()
-        print(f"{ROUNDS} seeds from {FIRST_SEED} on, {ROUNDS * COMMANDS_PER_ROUND} commands")
+        print(f"{rounds} seeds from {FIRST_SEED} on, {rounds * COMMANDS_PER_ROUND} commands")
         self.assertEqual(failed, [], "\n".join(failed))
 
 
