@@ -246,6 +246,7 @@ class RandomTest(IntegrationTest):
             target = chance.choice([node for node in self.cluster.primaries() if node is not source])
             with moves:
                 self.cluster.migrate_slot(slot, source, target, pause_s=chance.choice([0, 0.002, 0.02]))
+                self.cluster.wait_until_all_know(target)
 
     def run_rounds(self, rounds, moves=None):
         with RespClient(self.server.address) as server:
