@@ -105,6 +105,23 @@ TEST_F(RouterRetryTest, ARequestThatIsSentBackAndForthEndsByItsDeadlineAlone) {
   EXPECT_EQ(client.Take(), ":0\r\n");
 }
 
+TEST_F(RouterRetryTest, ATransactionIsTriedAgainWhereverItsFirstErrorIsCut) {
+  const std::string unit = Wire("MULTI") + Wire("GET b") + Wire("EXEC");
+  const std::string refusal = "+OK\r\n" + Ask(3300, 'B') + "-EXECABORT Transaction discarded\r\n";
+  for (size_t cut = 1; cut < refusal.size(); ++cut) {
+    router.RouteUnit(&client.replies, cluster::CommandNamed("exec"), unit, 3300, true);
+    Settle();
+    EXPECT_EQ(a.Take(), unit);
+    Reply(a, refusal.substr(0, cut));
+    Reply(a, refusal.substr(cut));
+    EXPECT_EQ(client.Take(), "") << cut;
+    sim.RunFor(25 * kMillisecond);
+    EXPECT_EQ(a.Take(), unit) << cut;
+    Reply(a, "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n");
+    EXPECT_EQ(client.Take(), "*1\r\n$1\r\nv\r\n") << cut;
+  }
+}
+
 TEST_F(RouterRetryTest, ANewMapEndsThePause) {
   SendNow("GET b");
   Reply(a, "-READONLY You can't write against a read only replica.\r\n");

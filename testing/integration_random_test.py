@@ -22,7 +22,7 @@ from testing.resp_frames import FrameClient, elements
 from testing.standalone_server import StandaloneServer
 
 FIRST_SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
-ROUNDS = int(os.environ.get("RCPROXY_TEST_ROUNDS", "30"))
+ROUNDS = int(os.environ.get("RCPROXY_TEST_ROUNDS", "24"))
 COMMANDS_PER_ROUND = 300
 PIPELINE = 50
 
