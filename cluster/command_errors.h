@@ -15,6 +15,8 @@ namespace rcproxy::cluster {
 
 inline constexpr std::string_view kCrossSlotError =
     "CROSSSLOT Keys in request don't hash to the same slot";
+inline constexpr std::string_view kClusterDisabled =
+    "ERR This instance has cluster support disabled";
 
 // For a name that nobody knows. Requires: command.size() >= 1.
 // "ERR unknown command 'foo', with args beginning with: 'a' 'b' "

@@ -205,7 +205,8 @@ TEST(CommandTableTest, RoutesAsTheDesignSays) {
   EXPECT_EQ(Get("script", "load").route, Route::kAllNodes);
   EXPECT_EQ(Get("wait").merge, Merge::kMin);
   EXPECT_EQ(Get("psync").route, Route::kRefuse);
-  EXPECT_EQ(Get("cluster", "links").route, Route::kNodeOnly);
+  EXPECT_EQ(Get("backup", "list").route, Route::kNodeOnly);
+  EXPECT_EQ(Get("cluster", "links").route, Route::kLocal);
   EXPECT_TRUE(Get("auth").Has(kFlagNoAuth));
   EXPECT_TRUE(Get("eval").Has(kFlagMayReplicate));
   EXPECT_TRUE(Get("bf.add").Has(kFlagModule));

@@ -78,16 +78,22 @@ ErrorKind KindOfWord(std::string_view word) {
   return ErrorKind::kOther;
 }
 
+// Of errors whose first word does not tell.
+ErrorKind KindOfText(std::string_view text) {
+  return text == "ERR Function not found" ? ErrorKind::kNoFunction : ErrorKind::kOther;
+}
+
 }  // namespace
 
 Redirect ParseErrorReply(std::string_view line) {
   if (line.empty() || line[0] != '-') return {};
   line.remove_prefix(1);
   if (line.ends_with("\r\n")) line.remove_suffix(2);
+  const std::string_view text = line;
   const ErrorKind kind = KindOfWord(TakeWord(&line));
   if (kind == ErrorKind::kMoved || kind == ErrorKind::kAsk) return ParseRedirect(kind, line);
   Redirect other;
-  other.kind = kind;
+  other.kind = kind == ErrorKind::kOther ? KindOfText(text) : kind;
   return other;
 }
 

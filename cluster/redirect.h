@@ -17,6 +17,7 @@ enum class ErrorKind : uint8_t {
   kMasterDown,   // A replica without its primary.
   kReadOnly,     // The node has been demoted.
   kNoScript,     // EVALSHA: the node does not know the script.
+  kNoFunction,   // FCALL: the node does not know the function.
 };
 
 struct Redirect {

@@ -89,6 +89,8 @@ TEST(ParseErrorReplyTest, KnowsTheOtherErrorsOfACluster) {
             ErrorKind::kReadOnly);
   EXPECT_EQ(ParseErrorReply("-READONLY\r\n").kind, ErrorKind::kReadOnly);
   EXPECT_EQ(ParseErrorReply("-NOSCRIPT No matching script.").kind, ErrorKind::kNoScript);
+  EXPECT_EQ(ParseErrorReply("-ERR Function not found\r\n").kind, ErrorKind::kNoFunction);
+  EXPECT_EQ(ParseErrorReply("-ERR Function not found, they say").kind, ErrorKind::kOther);
 }
 
 TEST(ParseErrorReplyTest, LeavesEverythingElseToTheClient) {

@@ -77,7 +77,7 @@ absl::StatusOr<NodeAddress> ParseNodeAddress(std::string_view text) {
   if (!only_digits || !absl::SimpleAtoi(digits, &port) || port == 0 || port > 65535) {
     return absl::InvalidArgumentError(absl::StrCat("bad port in '", quoted, "': 1 to 65535"));
   }
-  if (host.empty() || host.find_first_of("[]") != std::string_view::npos) {
+  if (host.empty() || host.find_first_of("[] \t\r\n") != std::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat("bad host in '", quoted, "'"));
   }
   return NodeAddress{std::string(host), static_cast<uint16_t>(port)};

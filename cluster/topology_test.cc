@@ -39,7 +39,7 @@ TEST(ParseNodeAddressTest, ReadsEveryForm) {
 TEST(ParseNodeAddressTest, SaysWhatIsWrong) {
   for (const std::string_view text :
        {"", "host", "host:", ":6379", "host:0", "host:65536", "host:-1", "host:+1", "host:x",
-        "host: 1", "[::1:6379", "::1]:6379", "[]:6379", "host:99999999999999999999"}) {
+        "host: 1", "ho st:1", "[::1:6379", "::1]:6379", "[]:6379", "host:99999999999999999999"}) {
     const auto address = ParseNodeAddress(text);
     ASSERT_FALSE(address.ok()) << text;
     EXPECT_NE(address.status().ToString().find(text), std::string::npos) << text;

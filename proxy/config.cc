@@ -31,6 +31,19 @@ std::vector<std::string> SplitList(std::string_view list) {
   return parts;
 }
 
+absl::StatusOr<std::vector<cluster::NodeAddress>> ParseNodeAddresses(const char* flag,
+                                                                     std::string_view list) {
+  std::vector<cluster::NodeAddress> nodes;
+  for (const std::string& text : SplitList(list)) {
+    absl::StatusOr<cluster::NodeAddress> node = cluster::ParseNodeAddress(text);
+    if (!node.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", node.status().message()));
+    }
+    nodes.push_back(*std::move(node));
+  }
+  return nodes;
+}
+
 }  // namespace
 
 std::string ListenAddress::ToString() const {
@@ -72,19 +85,24 @@ absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view
 }
 
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list) {
-  std::vector<cluster::NodeAddress> nodes;
-  for (const std::string& text : SplitList(list)) {
-    absl::StatusOr<cluster::NodeAddress> node = cluster::ParseNodeAddress(text);
-    if (!node.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("--startup_nodes: ", node.status().message()));
-    }
-    nodes.push_back(*std::move(node));
-  }
-  if (nodes.empty()) {
+  absl::StatusOr<std::vector<cluster::NodeAddress>> nodes =
+      ParseNodeAddresses("startup_nodes", list);
+  if (nodes.ok() && nodes->empty()) {
     return absl::InvalidArgumentError(
         "--startup_nodes is empty: name at least one node of the cluster, HOST:PORT");
   }
   return nodes;
+}
+
+absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list) {
+  return ParseNodeAddresses("announce", list);
+}
+
+absl::StatusOr<Face> ParseFace(std::string_view text) {
+  if (text == "standalone") return Face::kStandalone;
+  if (text == "cluster") return Face::kCluster;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--face: \"", std::string(text), "\" is not standalone or cluster"));
 }
 
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
@@ -183,6 +201,14 @@ absl::Status Config::Validate() const {
   if (subscriber_output_hard_bytes < subscriber_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
+  }
+  if (!announce.empty() && face != Face::kCluster) {
+    return absl::InvalidArgumentError("--announce needs --face=cluster: nobody would be told");
+  }
+  if (announce.size() > cluster::kSlotCount) {
+    return absl::InvalidArgumentError(absl::StrCat("--announce names ", announce.size(),
+                                                   " addresses, but a cluster has ",
+                                                   cluster::kSlotCount, " slots to share"));
   }
   if (read_prefer == ReadPreference::kReplicaSameZone && zone_prefix.empty()) {
     return absl::InvalidArgumentError(

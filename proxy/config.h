@@ -21,6 +21,12 @@ enum class CrossSlot : uint8_t {
   kCompute,  // Also computed from what the nodes have: SINTER, ZUNION.
 };
 
+// As what rcproxy shows itself to clients.
+enum class Face : uint8_t {
+  kStandalone,  // One server.
+  kCluster,     // A cluster whose nodes are rcproxy's instances.
+};
+
 struct ListenAddress {
   std::string host;  // Empty for a Unix socket.
   uint16_t port = 0;
@@ -75,7 +81,11 @@ struct Config {
   ReadPreference read_prefer = ReadPreference::kPrimary;
   std::string zone_prefix;
   CrossSlot cross_slot = CrossSlot::kSplit;
-  uint64_t script_cache_bytes = 4 << 20;  // Per worker.
+  Face face = Face::kStandalone;
+  // Every instance, with Face::kCluster; none: where the client has connected to.
+  std::vector<cluster::NodeAddress> announce;
+  uint64_t function_bytes_max = 16 << 20;  // Given to a new primary; 0: none.
+  uint64_t script_cache_bytes = 4 << 20;   // Per worker.
   uint64_t compute_bytes_max = 64 << 20;
 
   std::string requirepass;
@@ -99,6 +109,9 @@ struct Config {
 absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
 absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list);
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
+// As startup nodes; may be empty.
+absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list);
+absl::StatusOr<Face> ParseFace(std::string_view text);
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
 absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
 

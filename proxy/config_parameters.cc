@@ -111,9 +111,16 @@ std::string CrossSlotName(const ServerFacts& facts) {
   return "";
 }
 
-std::string StartupNodes(const ServerFacts& facts) {
+std::string FaceName(const ServerFacts& facts) { return std::string(facts.ModeName()); }
+
+std::string ClusterEnabled(const ServerFacts& facts) {
+  return facts.config->face == Face::kCluster ? "yes" : "no";
+}
+
+template <std::vector<cluster::NodeAddress> Config::*kField>
+std::string Addresses(const ServerFacts& facts) {
   std::string nodes;
-  for (const cluster::NodeAddress& address : facts.config->startup_nodes) {
+  for (const cluster::NodeAddress& address : facts.config->*kField) {
     nodes += Concat(nodes.empty() ? "" : ",", address.ToString());
   }
   return nodes;
@@ -132,7 +139,7 @@ constexpr Parameter kParameters[] = {
     {"appendonly", nullptr, "no"},
     {"bind", Bind},
     {"client-query-buffer-limit", Field<&Config::request_bytes_max>},
-    {"cluster-enabled", nullptr, "no"},
+    {"cluster-enabled", ClusterEnabled},
     {"databases", nullptr, "1"},
     {"io-threads", Field<&Config::workers>},
     {"latency-monitor-threshold", nullptr, "0"},
@@ -150,6 +157,7 @@ constexpr Parameter kParameters[] = {
     {"timeout", Field<&Config::client_idle_timeout_s>},
     {"unixsocket", UnixSocket},
 
+    {"announce", Addresses<&Config::announce>},
     {"backend_idle_connections", Field<&Config::backend_idle_connections>},
     {"backend_idle_timeout_s", Field<&Config::backend_idle_timeout_s>},
     {"client_output_hard_bytes", Field<&Config::client_output_hard_bytes>},
@@ -160,6 +168,8 @@ constexpr Parameter kParameters[] = {
     {"cross_slot", CrossSlotName},
     {"debug_addr", Field<&Config::debug_addr>},
     {"drain_timeout_s", Field<&Config::drain_timeout_s>},
+    {"face", FaceName},
+    {"function_bytes_max", Field<&Config::function_bytes_max>},
     {"log_every_n", Field<&Config::log_every_n>},
     {"memory_limit_bytes", Field<&Config::memory_limit_bytes>},
     {"read_prefer", ReadPreferenceName},
@@ -170,7 +180,7 @@ constexpr Parameter kParameters[] = {
     {"request_timeout", Milliseconds<&Config::request_timeout_ms>},
     {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
     {"script_cache_bytes", Field<&Config::script_cache_bytes>},
-    {"startup_nodes", StartupNodes},
+    {"startup_nodes", Addresses<&Config::startup_nodes>},
     {"subscriber_output_hard_bytes", Field<&Config::subscriber_output_hard_bytes>},
     {"subscriber_output_soft_bytes", Field<&Config::subscriber_output_soft_bytes>},
     {"subscriptions_per_client_max", Field<&Config::subscriptions_per_client_max>},

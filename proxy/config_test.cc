@@ -84,6 +84,29 @@ TEST(StartupNodesTest, ErrorsNameTheFlag) {
   EXPECT_EQ(Message(ParseStartupNodes("host:99999").status()).find("--startup_nodes: "), 0u);
 }
 
+TEST(FaceTest, IsOneServerOrACluster) {
+  EXPECT_EQ(*ParseFace("standalone"), Face::kStandalone);
+  EXPECT_EQ(*ParseFace("cluster"), Face::kCluster);
+  EXPECT_EQ(Message(ParseFace("Cluster").status()),
+            "--face: \"Cluster\" is not standalone or cluster");
+}
+
+TEST(AnnounceTest, IsAListThatMayBeEmpty) {
+  EXPECT_TRUE(ParseAnnounce("")->empty());
+  EXPECT_EQ(ParseAnnounce("a:1,[::1]:2")->size(), 2u);
+  EXPECT_EQ(Message(ParseAnnounce("a").status()).find("--announce: "), 0u);
+}
+
+TEST(AnnounceTest, NeedsSomebodyToTell) {
+  Config config;
+  config.announce = {{"a", 1}};
+  EXPECT_NE(Message(config.Validate()).find("--face=cluster"), std::string::npos);
+  config.face = Face::kCluster;
+  EXPECT_TRUE(config.Validate().ok());
+  config.announce.assign(16385, {"a", 1});
+  EXPECT_EQ(Message(config.Validate()).find("--announce names 16385 addresses"), 0u);
+}
+
 TEST(ReadPreferenceTest, HasNamesAndNumbers) {
   EXPECT_EQ(*ParseReadPreference("primary"), ReadPreference::kPrimary);
   EXPECT_EQ(*ParseReadPreference("0"), ReadPreference::kPrimary);

@@ -83,7 +83,11 @@ void Select(LocalCall& call) {
     return call.Error(Concat("ERR value is out of range, value must between ", Limits::min(),
                              " and ", Limits::max()));
   }
-  if (index != 0) return call.Error("ERR DB index is out of range");  // A cluster has one database.
+  if (index != 0) {  // A cluster has one database.
+    return call.Error(call.facts.config->face == Face::kCluster
+                          ? "ERR SELECT is not allowed in cluster mode"
+                          : "ERR DB index is out of range");
+  }
   call.Ok();
 }
 
@@ -155,7 +159,7 @@ bool ApplyHelloOptions(LocalCall& call) {
   return true;
 }
 
-void AppendHelloReply(const Session& session, std::string* reply) {
+void AppendHelloReply(const Session& session, std::string_view mode, std::string* reply) {
   resp::AppendMapHeader(reply, session.protocol, 7);
   resp::AppendBulk(reply, "server");
   resp::AppendBulk(reply, "redis");
@@ -166,7 +170,7 @@ void AppendHelloReply(const Session& session, std::string* reply) {
   resp::AppendBulk(reply, "id");
   resp::AppendInteger(reply, session.id);
   resp::AppendBulk(reply, "mode");
-  resp::AppendBulk(reply, "standalone");
+  resp::AppendBulk(reply, mode);
   resp::AppendBulk(reply, "role");
   resp::AppendBulk(reply, "master");
   resp::AppendBulk(reply, "modules");
@@ -177,7 +181,7 @@ void AppendHelloReply(const Session& session, std::string* reply) {
 // refused here goes on in RESP2, one that is refused later does not.
 class HelloResp3 final : public Operation {
  public:
-  explicit HelloResp3(Session& session) : session_(session) {}
+  HelloResp3(Session& session, std::string_view mode) : session_(session), mode_(mode) {}
 
   void Next(std::span<const std::string_view> answers, Round* round) override {
     if (answers.empty()) return round->AskAnyPrimaryInResp3("*1\r\n$4\r\nPING\r\n");
@@ -185,12 +189,13 @@ class HelloResp3 final : public Operation {
     if (answers[0].starts_with("-NOPROTO")) return round->Finish(std::string(answers[0]));
     session_.SetProtocol(Protocol::kResp3);
     std::string reply;
-    AppendHelloReply(session_, &reply);
+    AppendHelloReply(session_, mode_, &reply);
     round->Finish(std::move(reply));
   }
 
  private:
   Session& session_;  // An operation ends before its client's session.
+  const std::string_view mode_;
 };
 
 void Hello(LocalCall& call) {
@@ -200,11 +205,11 @@ void Hello(LocalCall& call) {
   if (!ApplyHelloOptions(call)) return;
   if (!session.authenticated) return call.Error(kHelloNoAuthError);
   if (protocol == Protocol::kResp3 && !call.host.Resp3Known()) {
-    call.operation = std::make_unique<HelloResp3>(session);
+    call.operation = std::make_unique<HelloResp3>(session, call.facts.ModeName());
     return;
   }
   session.SetProtocol(protocol);
-  AppendHelloReply(session, &call.reply);
+  AppendHelloReply(session, call.facts.ModeName(), &call.reply);
 }
 
 constexpr LocalHandlerRow kRows[] = {

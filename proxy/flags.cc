@@ -51,6 +51,16 @@ DEFINE_string(
     cross_slot, "split",
     "Commands whose keys lie in several slots: strict answers CROSSSLOT, split splits those whose "
     "parts add up (MGET, DEL), compute also computes SINTER, ZUNION, PFCOUNT and their like");
+DEFINE_string(face, "standalone",
+              "As what rcproxy shows itself to clients: standalone, one server, or cluster, a "
+              "cluster of its instances, for clients that speak to clusters only");
+DEFINE_string(announce, "",
+              "With --face=cluster: HOST:PORT of every instance, separated by commas, this one "
+              "first when clients reach it through another address; empty = this instance alone, "
+              "at the address that a client has connected to");
+DEFINE_uint64(
+    function_bytes_max, 16 << 20,
+    "Most bytes of functions that a primary that joins without any is given; 0 = none are");
 DEFINE_uint64(
     script_cache_bytes, 4 << 20,
     "Bytes of scripts that a worker remembers, to give them to nodes that lost them; 0 = none");
@@ -149,6 +159,16 @@ absl::Status ReadAddresses(Config* config) {
   return absl::OkStatus();
 }
 
+absl::Status ReadFace(Config* config) {
+  auto face = ParseFace(FLAGS_face);
+  if (!face.ok()) return face.status();
+  config->face = *face;
+  auto announce = ParseAnnounce(FLAGS_announce);
+  if (!announce.ok()) return announce.status();
+  config->announce = *std::move(announce);
+  return absl::OkStatus();
+}
+
 absl::Status ReadTimes(Config* config) {
   const struct {
     const char* flag;
@@ -191,6 +211,7 @@ void ReadLimits(Config* config) {
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
   config->script_cache_bytes = FLAGS_script_cache_bytes;
+  config->function_bytes_max = FLAGS_function_bytes_max;
   config->compute_bytes_max = FLAGS_compute_bytes_max;
   config->stream_reply_bytes_min = FLAGS_stream_reply_bytes_min;
   config->stream_command_bytes_min = FLAGS_stream_command_bytes_min;
@@ -209,6 +230,7 @@ void ReadLimits(Config* config) {
 absl::StatusOr<Config> ConfigFromFlags() {
   Config config;
   if (absl::Status status = ReadAddresses(&config); !status.ok()) return status;
+  if (absl::Status status = ReadFace(&config); !status.ok()) return status;
   if (absl::Status status = ReadTimes(&config); !status.ok()) return status;
   ReadLimits(&config);
   const unsigned cores = std::thread::hardware_concurrency();

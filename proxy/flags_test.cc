@@ -58,6 +58,9 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.backend_idle_timeout_s, own.backend_idle_timeout_s);
   EXPECT_EQ(config.own_connections_max, own.own_connections_max);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
+  EXPECT_EQ(config.face, own.face);
+  EXPECT_TRUE(config.announce.empty());
+  EXPECT_EQ(config.function_bytes_max, own.function_bytes_max);
   EXPECT_EQ(config.zero_copy_min_bytes, own.zero_copy_min_bytes);
 }
 
@@ -79,6 +82,9 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("upstream_username", "user");
   Set("upstream_password", "word");
   Set("memory_limit_bytes", "33554432");
+  Set("face", "cluster");
+  Set("announce", "10.0.0.1:6379,10.0.0.2:6379");
+  Set("function_bytes_max", "0");
   const absl::StatusOr<Config> config = ConfigFromFlags();
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->listen.size(), 2u);
@@ -98,6 +104,9 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->upstream_username, "user");
   EXPECT_EQ(config->upstream_password, "word");
   EXPECT_EQ(config->memory_limit_bytes, 33554432u);
+  EXPECT_EQ(config->face, Face::kCluster);
+  EXPECT_EQ(config->announce.size(), 2u);
+  EXPECT_EQ(config->function_bytes_max, 0u);
 }
 
 TEST_F(FlagsTest, TimesThatAreNoneNameTheFlag) {
@@ -123,6 +132,11 @@ TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
   EXPECT_NE(Error().find("--read_prefer"), std::string::npos);
   Set("read_prefer", "2");
   EXPECT_NE(Error().find("--zone_prefix"), std::string::npos);
+  Set("face", "two");
+  EXPECT_NE(Error().find("--face"), std::string::npos);
+  Set("face", "cluster");
+  Set("announce", "nowhere");
+  EXPECT_NE(Error().find("--announce"), std::string::npos);
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ void Server(const Context& info) {
   const int64_t uptime_s =
       std::max<int64_t>(0, absl::ToUnixSeconds(now) - info.facts.started_unix_s);
   info.Line("redis_version", kCompatibleRedisVersion);
-  info.Line("redis_mode", "standalone");
+  info.Line("redis_mode", info.facts.ModeName());
   info.Line("rcproxy_version", kVersion);
   info.Line("os", Concat(system.sysname, " ", system.release, " ", system.machine));
   info.Line("arch_bits", 8 * sizeof(void*));
@@ -143,7 +143,9 @@ void CpuLines(const Context& info, std::string_view prefix) {
 
 void Cpu(const Context& info) { CpuLines(info, ""); }
 
-void Cluster(const Context& info) { info.Line("cluster_enabled", 0); }
+void Cluster(const Context& info) {
+  info.Line("cluster_enabled", info.facts.config->face == Face::kCluster ? 1 : 0);
+}
 
 void Empty(const Context&) {}
 

@@ -8,6 +8,7 @@
 
 #include "cluster/command_errors.h"
 #include "proxy/client_commands.h"
+#include "proxy/cluster_commands.h"
 #include "proxy/command_replies.h"
 #include "proxy/connection_commands.h"
 #include "proxy/local_call.h"
@@ -31,6 +32,7 @@ std::vector<LocalCommands::Handler> LocalCommands::MakeHandlers() {
   };
   add(ConnectionHandlers());
   add(ClientHandlers());
+  add(ClusterHandlers());
   add(CommandHandlers());
   add(ServerHandlers());
   return handlers;

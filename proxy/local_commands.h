@@ -4,7 +4,8 @@
 // Owner: Worker. Thread: the worker's. Nothing here blocks or waits for a node.
 // Per PING: one table look-up, no allocation (the reply string keeps its capacity).
 //
-// The handlers are in tables, one per file: connection_commands, command_replies, server_commands.
+// The handlers are in tables, one per file: connection_commands, client_commands, cluster_commands,
+// command_replies, server_commands.
 #pragma once
 
 #include <cstdint>

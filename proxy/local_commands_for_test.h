@@ -80,6 +80,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   LocalCommands commands{facts, static_cast<LocalHost&>(*this)};
   LocalCommands::After after = LocalCommands::After::kContinue;
   bool resp3_known = true;
+  int slots_served = 16384;
   WorkerClients* workers = nullptr;  // The only worker, where a test has one.
   std::string answer;                // Its last.
   ReplyMode reply_mode = ReplyMode::kOn;
@@ -90,6 +91,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
     answer = workers == nullptr ? "" : question(*workers);
   }
   bool Resp3Known() const override { return resp3_known; }
+  int SlotsServed() const override { return slots_served; }
   int64_t NowNs() const override { return 1'000'000'000; }
   const KnownCommands& Commands() const override { return known; }
   // SessionObserver

@@ -51,6 +51,8 @@ class LocalHost {
   virtual void AskWorkers(WorkerQuestion question, uint64_t wait_id) = 0;
   // A node has been seen to know HELLO 3, and none since that does not.
   virtual bool Resp3Known() const = 0;
+  // How many slots have an owner now.
+  virtual int SlotsServed() const = 0;
   virtual int64_t NowNs() const = 0;
   virtual const KnownCommands& Commands() const = 0;
 

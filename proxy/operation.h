@@ -34,7 +34,8 @@ struct Question {
   bool repeatable = false;    // Asking twice does no harm.
   bool resp3 = false;         // In RESP3 whatever the client speaks.
   bool once = false;          // Not offered again: whatever happens to it first is the answer.
-  bool blocks = false;        // On a connection of its own.
+  bool aside = false;         // On a connection of its own, past what the shared one waits for.
+  bool blocks = false;        // So is this, for as long as it takes.
   bool uploads = false;       // So is this: only the head of the command, its client adds the rest.
   HeldLink* held = nullptr;   // On this connection, which is taken when it is none; nowhere else.
   bool is_unit = false;       // Several commands, MULTI to EXEC.
@@ -64,6 +65,11 @@ class Round {
   void AskNodeOnce(const cluster::NodeAddress& node, std::string command) {
     AskNode(node, std::move(command), /*repeatable=*/true);
     questions_.back().once = true;
+  }
+  // While a node runs a script, its replies on the shared connection wait for the script's.
+  void AskSlotAside(uint16_t slot, std::string command, bool repeatable) {
+    AskSlot(slot, std::move(command), repeatable);
+    questions_.back().aside = true;
   }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
   // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.

@@ -107,6 +107,12 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
 };
 static_assert(sizeof(Request) == 128);
 
+// Requires: is_private. Whether it is bound to its client and no timeout ends it: it may block, or
+// its client may take its time to send the rest.
+inline bool MayTakeItsTime(const Request& request) {
+  return request.is_upload || request.spec->Has(cluster::kFlagBlocking);
+}
+
 using RequestList = IntrusiveList<Request, struct InUpstreamQueue>;
 
 }  // namespace rcproxy::proxy

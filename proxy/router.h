@@ -150,6 +150,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void FollowMoved(Request* request, const cluster::Redirect& redirect, UpstreamConnection* from);
   void FollowAsk(Request* request, UpstreamNode* node);
   bool HealScript(Request* request, UpstreamConnection* from);
+  bool AwaitFunctions(Request* request, const UpstreamNode& node);
   bool IsOvertaken(const Request& request) const;
   void Delay(Request* request);
   bool TryDelay(Request* request);

@@ -81,7 +81,8 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
     part->read_only = question.repeatable;
     part->resp3 |= question.resp3;
     part->once = question.once;
-    part->is_private = question.blocks || question.uploads || question.held != nullptr;
+    part->is_private =
+        question.blocks || question.uploads || question.aside || question.held != nullptr;
     part->is_pinned = question.held != nullptr;
     part->is_unit = question.is_unit;
     split->held = question.held;
@@ -102,7 +103,9 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
     request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
     if (!at_limit) topology_.RequestRefresh();
   }
-  if (link != nullptr) request->split_parent->own_links.push_back(link);
+  // One that is asked aside goes on when its client leaves.
+  const bool ends_with_client = MayTakeItsTime(*request) || request->is_pinned;
+  if (link != nullptr && ends_with_client) request->split_parent->own_links.push_back(link);
   return link;
 }
 
@@ -149,8 +152,9 @@ void Router::NoteRefused(const Request* request, const cluster::Redirect& redire
 
 // It is watched on one connection: neither WATCH nor EXEC can go elsewhere.
 bool Router::EndWatch(Request* request, const cluster::Redirect& redirect) {
-  const bool answers =
-      redirect.kind == cluster::ErrorKind::kOther || redirect.kind == cluster::ErrorKind::kNoScript;
+  const bool answers = redirect.kind == cluster::ErrorKind::kOther ||
+                       redirect.kind == cluster::ErrorKind::kNoScript ||
+                       redirect.kind == cluster::ErrorKind::kNoFunction;
   if (answers) return false;
   NoteRefused(request, redirect);
   LoseWatch(request);

@@ -52,6 +52,9 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       }
       return true;
     case ErrorKind::kTryAgain:
+      // The importing node may say so of keys that nobody has: for as long as the slot moves, the
+      // request is sent back and forth, and what ends that is its deadline.
+      request->redirects = 0;
       moving_slots_.Note(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
       return TryDelay(request);
@@ -64,6 +67,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       return TryDelay(request);
     case ErrorKind::kNoScript:
       return HealScript(request, from);
+    case ErrorKind::kNoFunction:
+      return AwaitFunctions(request, from->node());
   }
   return false;
 }
@@ -79,6 +84,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   address.port = redirect.port;
   UpstreamNode* node = table_.NodeAt(address);
   if (!moved) {
+    if (node->IsNew()) topology_.RequestRefresh();  // Others will need to know it, too.
     moving_slots_.NoteTarget(redirect.slot, address, resources_.io.NowNs());
     return FollowAsk(request, node);
   }

@@ -90,6 +90,38 @@ TEST_F(RouterRetryTest, ErrorsOfTheClusterMakeUsReadTheMap) {
   EXPECT_EQ(topology.requests, 1);
 }
 
+// Keys that neither node of a moving slot has: one says ASK, the other TRYAGAIN.
+TEST_F(RouterRetryTest, ARequestThatIsSentBackAndForthEndsByItsDeadlineAlone) {
+  SendNow("COPY {b}1 {b}2");
+  for (uint32_t i = 0; i < 2 * sim.config.redirects_max; ++i) {
+    EXPECT_EQ(a.Take(), Wire("COPY {b}1 {b}2")) << i;
+    Reply(a, Ask(3300, 'B'));
+    EXPECT_EQ(b.Take(), Wire("ASKING") + Wire("COPY {b}1 {b}2")) << i;
+    Reply(b, "+OK\r\n-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+    EXPECT_FALSE(client.HasOutput()) << i;
+    sim.RunFor(25 * kMillisecond);
+  }
+  Reply(a, ":0\r\n");
+  EXPECT_EQ(client.Take(), ":0\r\n");
+}
+
+TEST_F(RouterRetryTest, ATransactionIsTriedAgainWhereverItsFirstErrorIsCut) {
+  const std::string unit = Wire("MULTI") + Wire("GET b") + Wire("EXEC");
+  const std::string refusal = "+OK\r\n" + Ask(3300, 'B') + "-EXECABORT Transaction discarded\r\n";
+  for (size_t cut = 1; cut < refusal.size(); ++cut) {
+    router.RouteUnit(&client.replies, cluster::CommandNamed("exec"), unit, 3300, true);
+    Settle();
+    EXPECT_EQ(a.Take(), unit);
+    Reply(a, refusal.substr(0, cut));
+    Reply(a, refusal.substr(cut));
+    EXPECT_EQ(client.Take(), "") << cut;
+    sim.RunFor(25 * kMillisecond);
+    EXPECT_EQ(a.Take(), unit) << cut;
+    Reply(a, "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n");
+    EXPECT_EQ(client.Take(), "*1\r\n$1\r\nv\r\n") << cut;
+  }
+}
+
 TEST_F(RouterRetryTest, ANewMapEndsThePause) {
   SendNow("GET b");
   Reply(a, "-READONLY You can't write against a read only replica.\r\n");

@@ -1,9 +1,10 @@
-// Scripts that a node does not know.
+// Scripts and functions that a node does not know.
 #include <cstring>
 #include <string>
 
 #include "proxy/command_conflict.h"
 #include "proxy/router.h"
+#include "proxy/upstream_node.h"
 #include "resp/request_scanner.h"
 #include "resp/writer.h"
 
@@ -38,6 +39,14 @@ bool Router::HealScript(Request* request, UpstreamConnection* from) {
   request->pieces.Clear(resources_.segments);
   from->AcceptAgain(request);
   return true;
+}
+
+// A node that has just joined may be about to get its functions (FunctionSync): until then the
+// command waits.
+bool Router::AwaitFunctions(Request* request, const UpstreamNode& node) {
+  if (!node.IsNew() || resources_.config.function_bytes_max == 0) return false;
+  topology_.RequestRefresh();
+  return TryDelay(request);
 }
 
 // Whether a younger command of its client is under way that may share a key with it.

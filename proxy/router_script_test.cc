@@ -12,6 +12,7 @@ namespace rcproxy::proxy {
 namespace {
 
 constexpr std::string_view kNoScript = "-NOSCRIPT No matching script. Please use EVAL.\r\n";
+constexpr std::string_view kNoFunction = "-ERR Function not found\r\n";
 const std::string kBody = "return 1";
 const std::string kDigest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 
@@ -47,6 +48,35 @@ TEST_F(RouterScriptTest, TheBodyMayComeFromScriptLoad) {
   a.Take();
   Reply(a, kNoScript);
   EXPECT_EQ(a.Take(), load_ + Wire(Call("b")));
+}
+
+TEST_F(RouterScriptTest, ANodeThatHasJustJoinedMayGetTheFunctionYet) {
+  NodeForTest d(sim.network, AddressOf('D').ToString());
+  SendNow("FCALL f 1 b");
+  const int refreshes = topology.requests;
+  Reply(a, Moved(3300, 'D'));
+  EXPECT_EQ(d.Take(), Wire("FCALL f 1 b"));
+  Reply(d, kNoFunction);
+  EXPECT_GT(topology.requests, refreshes);
+  sim.RunFor(100 * sim::kMillisecond);
+  EXPECT_EQ(d.Take(), Wire("FCALL f 1 b"));
+  Reply(d, ":1\r\n");
+  EXPECT_EQ(client.Take(), ":1\r\n");
+}
+
+TEST_F(RouterScriptTest, AFunctionThatAKnownNodeDoesNotKnowIsAnError) {
+  SendNow("FCALL f 1 b");
+  Reply(a, kNoFunction);
+  EXPECT_EQ(client.Take(), kNoFunction);
+}
+
+TEST_F(RouterScriptTest, WhereNobodyIsGivenFunctionsNobodyWaitsForThem) {
+  sim.config.function_bytes_max = 0;
+  NodeForTest d(sim.network, AddressOf('D').ToString());
+  SendNow("FCALL f 1 b");
+  Reply(a, Moved(3300, 'D'));
+  Reply(d, kNoFunction);
+  EXPECT_EQ(client.Take(), kNoFunction);
 }
 
 TEST_F(RouterScriptTest, AnUnknownScriptIsAnError) {

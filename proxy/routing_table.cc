@@ -10,6 +10,7 @@ namespace rcproxy::proxy {
 namespace {
 
 constexpr int64_t kOwnLinkIdleNs = 10'000'000'000;
+constexpr int64_t kNewNs = 2'000'000'000;
 
 }  // namespace
 
@@ -22,6 +23,8 @@ UpstreamNode* RoutingTable::NodeAt(const cluster::NodeAddress& address) {
   std::unique_ptr<UpstreamNode>& node = nodes_[address.ToString()];
   if (node == nullptr) {
     node = std::make_unique<UpstreamNode>(resources_, observer_, resolver_, address);
+    const bool has_map = shards_.size() > 1;
+    if (has_map) node->set_new_until_ns(resources_.io.NowNs() + kNewNs);
   }
   node->set_retired(false);
   return node.get();
@@ -122,6 +125,11 @@ std::vector<uint16_t> RoutingTable::SlotOfEachPrimary() const {
     slots.push_back(slot);
   }
   return slots;
+}
+
+int RoutingTable::SlotsServed() const {
+  return static_cast<int>(std::ranges::count_if(
+      shard_of_slot_, [this](uint16_t shard) { return shards_[shard].primary != nullptr; }));
 }
 
 std::vector<UpstreamNode*> RoutingTable::Nodes() const {

@@ -49,6 +49,8 @@ class RoutingTable {
   std::vector<UpstreamNode*> Primaries() const;
   // One slot of each primary that owns slots, in the order of their first slots.
   std::vector<uint16_t> SlotOfEachPrimary() const;
+  // How many slots have an owner.
+  int SlotsServed() const;
   // All nodes of the last map, replicas included, by address.
   std::vector<UpstreamNode*> Nodes() const;
   // Closes connections that nobody needs, and forgets nodes that have left.

@@ -62,6 +62,22 @@ TEST_F(RoutingTableTest, OnlyAChangeOfOwnerIsAChange) {
   table.CheckInvariants();
 }
 
+TEST_F(RoutingTableTest, NewIsWhoComesAfterTheFirstMapForAMoment) {
+  EXPECT_FALSE(Node('A')->IsNew());
+  UpstreamNode* const joined = Node('D');
+  EXPECT_TRUE(joined->IsNew());
+  sim.RunFor(2 * kSecond);
+  EXPECT_FALSE(joined->IsNew());
+  RoutingTable empty(sim.resources, router, resolver);
+  EXPECT_FALSE(empty.NodeAt(AddressOf('A'))->IsNew());
+}
+
+TEST_F(RoutingTableTest, CountsTheSlotsThatHaveAnOwner) {
+  EXPECT_EQ(table.SlotsServed(), 16384);
+  table.Adopt(cluster::Topology({NodeNamed('A', true)}, {{0, {}}}, {{0, 9, 0}, {20, 29, 0}}));
+  EXPECT_EQ(table.SlotsServed(), 20);
+}
+
 TEST_F(RoutingTableTest, ASlotThatNobodyOwnsHasNoPrimary) {
   table.Adopt(cluster::Topology({NodeNamed('A', true)}, {{0, {}}}, {{0, 99, 0}}));
   EXPECT_EQ(Owner(99), Node('A'));

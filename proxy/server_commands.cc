@@ -8,7 +8,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
-#include "cluster/hash_slot.h"
 #include "proxy/command_description.h"
 #include "proxy/config_parameters.h"
 #include "proxy/info.h"
@@ -40,14 +39,6 @@ void Role(LocalCall& call) {
   call.Integer(0);
   call.Array(0);
 }
-
-// ---- CLUSTER
-
-void ClusterDisabled(LocalCall& call) {
-  call.Error("ERR This instance has cluster support disabled");
-}
-
-void ClusterKeySlot(LocalCall& call) { call.Integer(cluster::HashSlot(call.command[2])); }
 
 // ---- ACL: one user, whose password is --requirepass.
 
@@ -129,16 +120,19 @@ void Help(LocalCall& call) {
 }
 
 constexpr LocalHandlerRow kRows[] = {
-    {"acl|genpass", AclGenPass},        {"acl|whoami", AclWhoAmI},
-    {"cluster|info", ClusterDisabled},  {"cluster|keyslot", ClusterKeySlot},
-    {"cluster|myid", ClusterDisabled},  {"cluster|myshardid", ClusterDisabled},
-    {"cluster|nodes", ClusterDisabled}, {"cluster|shards", ClusterDisabled},
-    {"cluster|slots", ClusterDisabled}, {"latency|doctor", LatencyDoctor},
-    {"latency|graph", LatencyGraph},    {"latency|history", LatencyNone},
-    {"latency|latest", LatencyNone},    {"latency|reset", LatencyReset},
-    {"proxy|info", ProxyInfo},          {"role", Role},
-    {"slowlog|get", SlowLogGet},        {"slowlog|len", SlowLogLen},
-    {"slowlog|reset", SlowLogReset},    {"time", Time},
+    {"acl|genpass", AclGenPass},
+    {"acl|whoami", AclWhoAmI},
+    {"latency|doctor", LatencyDoctor},
+    {"latency|graph", LatencyGraph},
+    {"latency|history", LatencyNone},
+    {"latency|latest", LatencyNone},
+    {"latency|reset", LatencyReset},
+    {"proxy|info", ProxyInfo},
+    {"role", Role},
+    {"slowlog|get", SlowLogGet},
+    {"slowlog|len", SlowLogLen},
+    {"slowlog|reset", SlowLogReset},
+    {"time", Time},
 };
 
 }  // namespace

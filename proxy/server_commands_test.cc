@@ -41,20 +41,6 @@ TEST(ProxyInfoTest, TakesSections) {
   EXPECT_EQ(Parse(local.Ask("PROXY INFO")).text.find("# Server\r\n"), 0u);
 }
 
-TEST(ClusterTest, LooksLikeAServerWithoutOne) {
-  LocalCommandsForTest local;
-  for (const char* line : {"CLUSTER INFO", "CLUSTER NODES", "CLUSTER SLOTS", "CLUSTER SHARDS",
-                           "CLUSTER MYID", "CLUSTER MYSHARDID"}) {
-    EXPECT_EQ(local.Ask(line), "-ERR This instance has cluster support disabled\r\n") << line;
-  }
-}
-
-TEST(ClusterTest, KnowsTheSlotOfAKey) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLUSTER KEYSLOT foo"), ":12182\r\n");
-  EXPECT_EQ(local.Ask("CLUSTER KEYSLOT x{foo}y"), ":12182\r\n");
-}
-
 TEST(AclTest, ThereIsOneUser) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("ACL WHOAMI"), "$7\r\ndefault\r\n");

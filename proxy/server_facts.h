@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/config.h"
@@ -22,6 +23,11 @@ struct ServerFacts {
   std::string config_file;
   int64_t started_unix_s = 0;
   uint16_t tcp_port = 0;
+
+  // What HELLO and INFO call the mode.
+  std::string_view ModeName() const {
+    return config->face == Face::kCluster ? "cluster" : "standalone";
+  }
 };
 
 }  // namespace rcproxy::proxy

@@ -49,6 +49,9 @@ class Counter {
   X(uploads, counter, "Large commands that were passed on while they arrived")                     \
   X(operations, counter, "Commands that took several questions to nodes: SCAN, for example")       \
   X(scripts_healed, counter, "Scripts given to a node that did not know them")                     \
+  X(functions_restored, counter, "Primaries that joined without functions and got them")           \
+  X(function_restore_failures, counter,                                                            \
+    "Primaries that joined without functions and did not get them")                                \
   X(fences, counter,                                                                               \
     "Times a client waited because the owner of a slot had changed under its requests")            \
   X(redirects_moved, counter, "MOVED replies followed")                                            \

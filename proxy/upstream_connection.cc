@@ -27,6 +27,22 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr size_t kUploadAheadBytes = 512 << 10;  // Of a large command, waiting to be sent.
 
+constexpr size_t kRedirectBytesMax = 512;  // Longer errors are no redirects.
+
+// A reply that came as `pieces` and `last`, copied together in `text` if it has to be; empty when
+// it does not fit there.
+std::string_view InOnePiece(const SegmentList& pieces, std::string_view last,
+                            char (&text)[kRedirectBytesMax]) {
+  if (pieces.empty()) return last;
+  if (pieces.bytes() + last.size() > kRedirectBytesMax) return {};
+  char* end = text;
+  for (const Segment* s = pieces.head(); s != nullptr; s = s->next) {
+    end = std::copy_n(s->begin, s->size(), end);
+  }
+  end = std::copy(last.begin(), last.end(), end);
+  return {text, static_cast<size_t>(end - text)};
+}
+
 uint32_t CountCommands(std::string_view bytes) {
   resp::RequestScanner scanner;
   uint32_t count = 0;
@@ -242,7 +258,10 @@ bool UpstreamConnection::EndsUnit(std::string_view frame) {
     unit_error_.clear();
   }
   if (--unit_left_ == 0) return true;
-  if (scanner_.type() == '-' && unit_error_.empty() && partial_.empty()) unit_error_ = frame;
+  if (scanner_.type() == '-' && unit_error_.empty()) {
+    char text[kRedirectBytesMax];
+    unit_error_ = InOnePiece(partial_, frame, text);
+  }
   partial_.Clear(resources_.segments);
   return false;
 }
@@ -250,18 +269,8 @@ bool UpstreamConnection::EndsUnit(std::string_view frame) {
 // Returns true when the request is tried elsewhere instead of being answered with the error.
 bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
   if (ClientOf(request) == nullptr) return false;
-  char text[512];  // Longer ones are no redirects.
-  size_t size = 0;
-  for (const Segment* s = request->pieces.head(); s != nullptr; s = s->next) {
-    if (size + s->size() > sizeof(text)) return false;
-    std::memcpy(text + size, s->begin, s->size());
-    size += s->size();
-  }
-  if (size > 0) {
-    if (size + frame.size() > sizeof(text)) return false;
-    std::memcpy(text + size, frame.data(), frame.size());
-    frame = {text, size + frame.size()};
-  }
+  char text[kRedirectBytesMax];
+  frame = InOnePiece(request->pieces, frame, text);
   if (request->is_unit && !unit_error_.empty()) frame = unit_error_;
   cluster::Redirect redirect = cluster::ParseErrorReply(frame);
   // ASKING would have to come before each command of the unit, where it would be queued: wait until
@@ -427,7 +436,7 @@ bool UpstreamConnection::IsTimed() const {
   // On a connection of its own a request may block for as long as it likes, or its client may take
   // its time.
   const Request* front = pending_.Front();
-  return !kind_.is_own || (front->is_upload && !front->is_cut);
+  return !front->is_private || !MayTakeItsTime(*front) || (front->is_upload && !front->is_cut);
 }
 
 void UpstreamConnection::CheckTimeout(int64_t now_ns) {

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
+#include "cluster/command_table.h"
 #include "proxy/link_for_test.h"
 #include "proxy/sim_for_test.h"
 
@@ -323,6 +325,29 @@ TEST_F(UpstreamConnectionTest, AnOverdueReplyClosesTheConnectionAndIsNeverMatche
   EXPECT_FALSE(client.HasOutput());
   Reply("+b\r\n");
   EXPECT_EQ(client.Take(), "+b\r\n");
+}
+
+TEST_F(UpstreamConnectionTest, OnAConnectionOfItsOwnOnlyWhatMayBlockIsNeverOverdue) {
+  const auto is_ready_after_a_minute = [this](const char* command) {
+    UpstreamConnection* const own = upstream.TakeOwnLink(/*resp3=*/false);
+    Request* const request = NewRequest(&client);
+    request->spec = &cluster::CommandNamed(command);
+    request->is_private = true;
+    std::memcpy(own->Accept(request, kGetA.size()), kGetA.data(), kGetA.size());
+    sim.RunUntil([this] { return node.HasInput(); });
+    node.Take();
+    Reply(":77\r\n");  // CLIENT ID
+    sim.RunFor(60 * kSecond);
+    own->CheckTimeout(sim.io.NowNs());
+    const bool is_ready = own->state() == State::kReady;
+    own->Fail("the test is over");
+    Settle();
+    client.Take();
+    return is_ready;
+  };
+  EXPECT_TRUE(is_ready_after_a_minute("blpop"));
+  sim.RunFor(kSecond);
+  EXPECT_FALSE(is_ready_after_a_minute("script|kill"));
 }
 
 TEST_F(UpstreamConnectionTest, AnIdleConnectionIsNeverOverdue) {

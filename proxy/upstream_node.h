@@ -52,6 +52,10 @@ class UpstreamNode {
   void OnConnectFailed();
   void OnConnectSucceeded();
 
+  // It appeared after the first map, a moment ago.
+  void set_new_until_ns(int64_t new_until_ns) { new_until_ns_ = new_until_ns; }
+  bool IsNew() const { return resources_.io.NowNs() < new_until_ns_; }
+
   // No map names it any more: it goes when its last request has gone.
   bool retired() const { return retired_; }
   void set_retired(bool retired) { retired_ = retired; }
@@ -76,6 +80,7 @@ class UpstreamNode {
   SocketAddress socket_address_;
   int failures_ = 0;
   int64_t connect_after_ns_ = 0;
+  int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.
   bool retired_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.

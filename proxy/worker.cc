@@ -48,6 +48,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                [this](std::shared_ptr<const cluster::LearntCommands> commands) {
                  host_.PublishCommands(std::move(commands));
                }),
+      function_sync_(resources_, table_, router_),
       client_context_{resources_, router_, local_, operations_, pubsub_, monitors_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
@@ -273,7 +274,9 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   pubsub_.OnTopologyChanged();
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
-  if (index_ == 0) learner_.OnMapAdopted();
+  if (index_ != 0) return;
+  learner_.OnMapAdopted();
+  function_sync_.OnMap(topology);
 }
 
 void Worker::AdoptCommands(std::shared_ptr<const cluster::LearntCommands> commands) {
@@ -374,6 +377,7 @@ void Worker::AdvanceDrain() {
     state_ = State::kClosing;
     refresher_.Stop();
     learner_.Stop();
+    function_sync_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

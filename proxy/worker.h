@@ -22,6 +22,7 @@
 #include "proxy/client_connection.h"
 #include "proxy/command_learner.h"
 #include "proxy/config.h"
+#include "proxy/function_sync.h"
 #include "proxy/known_commands.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
@@ -116,6 +117,7 @@ class Worker final : public WorkerClients,
   // LocalHost
   void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
   bool Resp3Known() const override { return resources_.resp3_known; }
+  int SlotsServed() const override { return table_.SlotsServed(); }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
   const KnownCommands& Commands() const override { return resources_.commands; }
   // ClientOwner
@@ -159,6 +161,7 @@ class Worker final : public WorkerClients,
   Monitors monitors_;
   TopologyRefresher refresher_;
   CommandLearner learner_;
+  FunctionSync function_sync_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;

@@ -93,6 +93,11 @@ class Node:
         lines = self.command("CLUSTER", "INFO").decode().split("\r\n")
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
+    def config_epoch_of(self, other):
+        """As this node believes."""
+        lines = self.command("CLUSTER", "NODES").decode().splitlines()
+        return next(line.split(" ")[6] for line in lines if line.startswith(other.id))
+
     def cluster_nodes(self):
         """What this node thinks of all: id -> {"flags": set, "primary": id or None, "link": str, "slots": [str]}."""
         view = {}

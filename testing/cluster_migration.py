@@ -73,6 +73,16 @@ class SlotMigration:
                 raise TimeoutError(f"{target} does not hear of epoch {highest}")
             time.sleep(0.005)
 
+    def wait_until_all_know(self, owner):
+        """Until every node has heard of the epoch of a new owner: before, an older message of the former one, with
+        a higher epoch than the new owner had, binds the slot back. Needed where slots move on at once."""
+        deadline = time.monotonic() + 10
+        epoch = owner.cluster_info()["cluster_my_epoch"]
+        while any(node.config_epoch_of(owner) != epoch for node in self.running()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not all hear of the epoch of {owner}")
+            time.sleep(0.005)
+
     def migrate_slot(self, slot, source, target, pause_s=0):
         """All of it, while clients may be writing to the slot; returns how many keys were moved."""
         self.begin_migration(slot, source, target)

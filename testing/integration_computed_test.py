@@ -3,12 +3,11 @@ single nodes: PROXY, scripts that nodes have lost, writes that were done in part
 
 import os
 import random
-import time
 import unittest
 
-from testing import processes
 from testing.integration_base import IntegrationTest
-from testing.resp_client import Disconnected, RespClient
+from testing.resp_client import RespClient
+from testing.standalone_server import StandaloneServer
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
@@ -94,25 +93,16 @@ class ComputedTest(IntegrationTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        port = processes.free_port()
-        cls.server_address = f"127.0.0.1:{port}"
-        cls.server = processes.spawn(["redis-server", "--port", port, "--save", "", "--loglevel", "warning"])
-        for _ in range(200):
-            try:
-                with RespClient(cls.server_address) as client:
-                    if client.command("PING") == "PONG":
-                        break
-            except (OSError, Disconnected):
-                time.sleep(0.02)
+        cls.server = StandaloneServer()
 
     @classmethod
     def tearDownClass(cls):
-        processes.end(cls.server)
+        cls.server.stop()
         super().tearDownClass()
 
     def test_random_commands_beside_one_server(self):
         chance = random.Random(SEED)
-        with RespClient(self.server_address) as server:
+        with RespClient(self.server.address) as server:
             for protocol in (2, 3):
                 server.command("HELLO", protocol)
                 self.client.command("HELLO", protocol)

@@ -5,12 +5,12 @@ Keys of one command share a slot where a cluster wants that; MGET and its kind d
 """
 
 import random
-import time
 import unittest
 
-from testing import processes
 from testing.integration_base import IntegrationTest
-from testing.resp_client import Disconnected, RespClient, encode
+from testing.resp_client import RespClient, encode
+from testing.resp_frames import FrameClient, shape
+from testing.standalone_server import StandaloneServer
 
 _WRITES = """
 SET s hello
@@ -169,51 +169,14 @@ def _commands(text):
     return [tuple(part.split()) for line in text.strip().split("\n") for part in line.split("|")]
 
 
-class FrameClient(RespClient):
-    """Replies as the bytes they came in."""
-
-    def read_reply(self):
-        line = self._read_line()
-        frame = line + b"\r\n"
-        kind = line[:1]
-        count = int(line[1:]) if kind in b"$=!*~>%|" else 0
-        if kind in b"$=!" and count >= 0:
-            return frame + self._read_exactly(count + 2)
-        if kind in b"%|":
-            count *= 2
-        if kind in b"*~>%|":
-            parts = [self.read_reply() for _ in range(count)]
-            self.last_parts = (frame, parts)
-            return frame + b"".join(parts)
-        return frame
-
-
-def _shape(frame):
-    """The types of a reply, nested, numbers and lengths left out."""
-    shape, at = [], 0
-    while at < len(frame):
-        end = frame.index(b"\r\n", at)
-        kind = frame[at : at + 1]
-        is_bulk = kind in b"$=!" and frame[at + 1 : end] != b"-1"
-        shape.append(kind + (frame[at + 1 : end] if kind in b"*~%>" else b""))
-        at = end + 2 + (int(frame[at + 1 : end]) + 2 if is_bulk else 0)
-    return shape
-
-
 class DifferentialTest(IntegrationTest):
     proxy_flags = {"workers": 2}
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for _ in range(3):
-            port = processes.free_port()
-            arguments = ["redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]
-            cls.server = processes.spawn(arguments)
-            cls.server_address = f"127.0.0.1:{port}"
-            if cls.wait_for_server():
-                break
-        for address in (cls.server_address, cls.proxy.address):
+        cls.server = StandaloneServer()
+        for address in (cls.server.address, cls.proxy.address):
             with RespClient(address) as client:
                 for line in _WRITES.strip().split("\n"):
                     client.ok(*(word.encode("latin-1") for word in line.split()))
@@ -221,24 +184,14 @@ class DifferentialTest(IntegrationTest):
                     client.ok("SET", f"alive:{index}", index)
 
     @classmethod
-    def wait_for_server(cls):
-        for _ in range(200):
-            try:
-                with RespClient(cls.server_address) as client:
-                    return client.command("PING") == "PONG"
-            except (OSError, Disconnected):
-                time.sleep(0.02)
-        return False
-
-    @classmethod
     def tearDownClass(cls):
-        processes.end(cls.server)
+        cls.server.stop()
         super().tearDownClass()
 
     def clients(self, protocol):
         """One of the server and one of rcproxy."""
         clients = []
-        for address in (self.server_address, self.proxy.address):
+        for address in (self.server.address, self.proxy.address):
             client = FrameClient(address)
             self.addCleanup(client.close)
             if protocol == 3:
@@ -277,7 +230,7 @@ class DifferentialTest(IntegrationTest):
             for command in _commands(_OF_ANY_CONTENT):
                 theirs, ours = self.ask(server, command), self.ask(proxy, command)
                 if not ours.startswith(b"-ERR RANDOMKEY is not available"):
-                    self.assertEqual(_shape(ours), _shape(theirs), command)
+                    self.assertEqual(shape(ours), shape(theirs), command)
 
         self.in_both_protocols(check)
 
@@ -337,7 +290,7 @@ class DifferentialTest(IntegrationTest):
                 self.assertEqual(self.read(proxy, command), self.ask(server, command), command)
 
     def test_no_read_command_is_left_out(self):
-        server, proxy = RespClient(self.server_address), RespClient(self.proxy.address)
+        server, proxy = RespClient(self.server.address), RespClient(self.proxy.address)
         served = {name.decode() for name in proxy.command("COMMAND", "LIST")}
         reads = set()
 

@@ -23,17 +23,9 @@ class BlockingTest : public testing::Test, public OperationsForTest {
     Run(kMillisecond);
   }
   void Block(const std::string& line) { Block(&client, line); }
-  // Connections of one's own begin with CLIENT ID.
   void Run(int64_t duration_ns) {
     sim.RunFor(duration_ns);
-    for (NodeForTest* node : {&a, &b, &c}) {
-      for (size_t i = 0; i < node->connections(); ++i) {
-        if (node->peer(i).received() != Wire("CLIENT ID")) continue;
-        node->peer(i).Take();
-        node->peer(i).Write(":77\r\n");
-      }
-    }
-    sim.RunFor(kMillisecond);
+    AnswerGreetings();
   }
   void Reply(NodeForTest& node, std::string_view bytes) {
     node.Reply(bytes);

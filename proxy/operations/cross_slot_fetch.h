@@ -14,6 +14,7 @@
 #include "proxy/operations/operation_call.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
+#include "resp/number.h"
 
 namespace rcproxy::proxy {
 
@@ -28,6 +29,13 @@ inline std::vector<std::string> KeysOf(const OperationCall& call) {
     }
   }
   return keys;
+}
+
+// "ZDIFF 2 a b": whether the number of keys is one. They are found with less care, as servers find
+// them.
+inline bool IsKeyCountStrict(const OperationCall& call) {
+  int64_t count = 0;
+  return resp::ParseStrictInteger(call.command[1], &count);
 }
 
 // A first answer that is an error, or the error of having fetched too much; else empty.

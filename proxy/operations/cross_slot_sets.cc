@@ -103,24 +103,26 @@ std::unique_ptr<Operation> MakeSets(const OperationCall& call) {
   return std::make_unique<CombineSets>(call, kRule, CombineSets::kNoLimit);
 }
 
-// SINTERCARD numkeys key ... [LIMIT n]
+// SINTERCARD numkeys key ... [LIMIT n]; of a union also [APPROX], for which the exact number does.
+template <SetRule kRule>
 std::unique_ptr<Operation> MakeCard(const OperationCall& call) {
+  if (!IsKeyCountStrict(call)) return std::make_unique<AskWhatIsWrong>(call);
   const size_t after_keys = 2 + KeysOf(call).size();
   int64_t limit = 0;
-  for (size_t i = after_keys; i < call.command.size(); i += 2) {
-    if (i + 1 == call.command.size() || !EqualsIgnoreCase(call.command[i], "limit") ||
-        !resp::ParseStrictInteger(call.command[i + 1], &limit) || limit < 0) {
+  for (size_t i = after_keys; i < call.command.size(); ++i) {
+    if (kRule == SetRule::kUnion && EqualsIgnoreCase(call.command[i], "approx")) continue;
+    if (!EqualsIgnoreCase(call.command[i], "limit") || ++i == call.command.size() ||
+        !resp::ParseStrictInteger(call.command[i], &limit) || limit < 0) {
       return std::make_unique<AskWhatIsWrong>(call);
     }
   }
-  return std::make_unique<CombineSets>(call, SetRule::kIntersection, limit);
+  return std::make_unique<CombineSets>(call, kRule, limit);
 }
 
 constexpr OperationRow kRows[] = {
-    {"sdiff", MakeSets<SetRule::kDifference>},
-    {"sinter", MakeSets<SetRule::kIntersection>},
-    {"sintercard", MakeCard},
-    {"sunion", MakeSets<SetRule::kUnion>},
+    {"sdiff", MakeSets<SetRule::kDifference>},    {"sdiffcard", MakeCard<SetRule::kDifference>},
+    {"sinter", MakeSets<SetRule::kIntersection>}, {"sintercard", MakeCard<SetRule::kIntersection>},
+    {"sunion", MakeSets<SetRule::kUnion>},        {"sunioncard", MakeCard<SetRule::kUnion>},
 };
 
 }  // namespace

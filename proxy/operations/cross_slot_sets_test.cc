@@ -52,7 +52,10 @@ TEST_F(CrossSlotSetsTest, WhatIsTakenAwayIsUnited) {
 TEST_F(CrossSlotSetsTest, ACardinalityStopsAtTheLimit) {
   for (const auto& [line, count] :
        {std::pair("SINTERCARD 2 a b", ":2\r\n"), std::pair("SINTERCARD 2 a b LIMIT 1", ":1\r\n"),
-        std::pair("SINTERCARD 2 a b LIMIT 0", ":2\r\n")}) {
+        std::pair("SINTERCARD 2 a b LIMIT 0", ":2\r\n"), std::pair("SUNIONCARD 2 a b", ":4\r\n"),
+        std::pair("SUNIONCARD 2 a b limit 3 approx", ":3\r\n"),
+        std::pair("SUNIONCARD 2 a b APPROX LIMIT 9", ":4\r\n"),
+        std::pair("SDIFFCARD 2 a b", ":1\r\n"), std::pair("SDIFFCARD 2 a b LIMIT 5", ":1\r\n")}) {
     ASSERT_TRUE(Begin(line));
     Reply(c, Set("wxy"));
     Reply(a, Set("xyz"));
@@ -67,10 +70,16 @@ TEST_F(CrossSlotSetsTest, WrongOptionsAreForANodeToRefuse) {
   Reply(c, "-ERR LIMIT can't be negative\r\n");
   Reply(a, "-ERR LIMIT can't be negative\r\n");
   EXPECT_EQ(client.Take(), "-ERR LIMIT can't be negative\r\n");
-  ASSERT_TRUE(Begin("SINTERCARD 2 a b NEWER 1"));
-  Reply(c, ":1\r\n");
-  Reply(a, ":1\r\n");
-  EXPECT_EQ(client.Take(), kErrorCrossSlot) << "the node knows an option that rcproxy does not";
+  ASSERT_TRUE(Begin("SINTERCARD 2-0 a b"));
+  Reply(c, "-ERR numkeys should be greater than 0\r\n");
+  Reply(a, "-ERR numkeys should be greater than 0\r\n");
+  EXPECT_EQ(client.Take(), "-ERR numkeys should be greater than 0\r\n");
+  for (const char* line : {"SINTERCARD 2 a b NEWER 1", "SDIFFCARD 2 a b APPROX"}) {
+    ASSERT_TRUE(Begin(line));
+    Reply(c, ":1\r\n");
+    Reply(a, ":1\r\n");
+    EXPECT_EQ(client.Take(), kErrorCrossSlot) << "the node knows an option that rcproxy does not";
+  }
 }
 
 TEST_F(CrossSlotSetsTest, Resp3HasSets) {

@@ -191,6 +191,7 @@ bool ParseAggregate(std::string_view word, Aggregate* aggregate) {
 
 // False for anything that is not plainly right: a node then says what is wrong.
 bool ParseZOptions(const OperationCall& call, ZRule rule, ZOptions* options) {
+  if (!IsKeyCountStrict(call)) return false;
   const resp::CommandView& command = call.command;
   const size_t keys = KeysOf(call).size();
   const bool weighs = rule == ZRule::kUnion || rule == ZRule::kIntersection;

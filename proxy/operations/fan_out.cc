@@ -27,30 +27,41 @@ using Combine = std::string (*)(Answers answers, Protocol protocol);
 // The same command to each primary, and `combine` for the replies.
 class AskPrimaries final : public Operation {
  public:
-  AskPrimaries(const OperationCall& call, Combine combine)
+  AskPrimaries(const OperationCall& call, Combine combine, bool aside)
       : slots_(call.facts.table.SlotOfEachPrimary()),
         command_(call.command.bytes()),
         repeatable_(call.spec.Has(cluster::kFlagIdempotent)),
+        aside_(aside),
         protocol_(call.protocol),
         combine_(combine) {}
 
   void Next(Answers answers, Round* round) override {
     if (!answers.empty()) return round->Finish(combine_(answers, protocol_));
     if (slots_.empty()) return round->Finish(std::string(kErrorSlotNotServed));
-    for (const uint16_t slot : slots_) round->AskSlot(slot, command_, repeatable_);
+    for (const uint16_t slot : slots_) {
+      aside_ ? round->AskSlotAside(slot, command_, repeatable_)
+             : round->AskSlot(slot, command_, repeatable_);
+    }
   }
 
  private:
   const std::vector<uint16_t> slots_;
   const std::string command_;
   const bool repeatable_;
+  const bool aside_;
   const Protocol protocol_;
   const Combine combine_;
 };
 
 template <Combine kCombine>
 std::unique_ptr<Operation> MakeAskPrimaries(const OperationCall& call) {
-  return std::make_unique<AskPrimaries>(call, kCombine);
+  return std::make_unique<AskPrimaries>(call, kCombine, /*aside=*/false);
+}
+
+// For what concerns the script that a node runs.
+template <Combine kCombine>
+std::unique_ptr<Operation> MakeAskPrimariesAside(const OperationCall& call) {
+  return std::make_unique<AskPrimaries>(call, kCombine, /*aside=*/true);
 }
 
 // A combination that has no rule for errors: the first one is the answer.
@@ -247,8 +258,8 @@ std::unique_ptr<Operation> MakeRandomKey(const OperationCall& call) {
 }
 
 constexpr OperationRow kRows[] = {
-    {"function|kill", MakeAskPrimaries<OneOk>},
-    {"function|stats", kAskPrimaries<WhoRuns>},
+    {"function|kill", MakeAskPrimariesAside<OneOk>},
+    {"function|stats", MakeAskPrimariesAside<ErrorsFirst<WhoRuns>>},
     {"latency|histogram", kAskPrimaries<MergeHistograms>},
     {"memory|doctor", kAskPrimaries<Texts>},
     {"memory|malloc-stats", kAskPrimaries<Texts>},
@@ -258,7 +269,7 @@ constexpr OperationRow kRows[] = {
     {"pubsub|shardchannels", kAskPrimaries<Union>},
     {"pubsub|shardnumsub", kAskPrimaries<SumByName>},
     {"randomkey", MakeRandomKey},
-    {"script|kill", MakeAskPrimaries<OneOk>},
+    {"script|kill", MakeAskPrimariesAside<OneOk>},
     {"ts.querylabels", kAskPrimaries<Union>},
 };
 

@@ -18,6 +18,7 @@ class FanOutTest : public testing::Test, public OperationsForTest {
   std::string Combined(std::string_view line, std::string_view of_a, std::string_view of_b,
                        std::string_view of_c) {
     Begin(line);
+    AnswerGreetings();
     EXPECT_EQ(a.Take(), Wire(line));
     EXPECT_EQ(b.Take(), Wire(line));
     EXPECT_EQ(c.Take(), Wire(line));
@@ -48,6 +49,36 @@ TEST_F(FanOutTest, OneKilledScriptIsEnough) {
   EXPECT_EQ(Combined("FUNCTION KILL", idle, idle, "-UNKILLABLE Sorry\r\n"),
             "-UNKILLABLE Sorry\r\n");
   EXPECT_EQ(Combined("SCRIPT KILL", idle, idle, idle), idle);
+}
+
+TEST_F(FanOutTest, AScriptIsKilledPastTheRepliesThatWaitForIt) {
+  OpenAll();
+  ClientForTest busy(sim.resources);
+  Send(&busy, "EVAL loop 1 b");
+  Begin("SCRIPT KILL");
+  AnswerGreetings();
+  EXPECT_EQ(a.peer(0).Take(), Wire("EVAL loop 1 b"));
+  ASSERT_EQ(a.connections(), 2u);
+  EXPECT_EQ(sim.stats.own_connections.value(), 3u);
+  for (NodeForTest* node : {&a, &b, &c}) EXPECT_EQ(node->Take(), Wire("SCRIPT KILL"));
+  Reply(b, "-NOTBUSY No scripts in execution right now.\r\n");
+  Reply(c, "-NOTBUSY No scripts in execution right now.\r\n");
+  Reply(a, "+OK\r\n");
+  EXPECT_EQ(client.Take(), "+OK\r\n");
+  EXPECT_EQ(sim.stats.own_connections.value(), 0u);
+}
+
+TEST_F(FanOutTest, AKillGoesOnWhenItsClientLeaves) {
+  Begin("SCRIPT KILL");
+  AnswerGreetings();
+  client.Leave();
+  sim.RunFor(sim::kSecond);
+  for (NodeForTest* node : {&a, &b, &c}) {
+    EXPECT_EQ(node->Take(), Wire("SCRIPT KILL"));
+    EXPECT_TRUE(node->connected());
+    Reply(*node, "+OK\r\n");
+  }
+  EXPECT_EQ(sim.stats.own_connections.value(), 0u);
 }
 
 TEST_F(FanOutTest, TheNodeThatRunsAFunctionTells) {

@@ -14,6 +14,7 @@
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
+#include "proxy/operations/slot_commands.h"
 #include "proxy/operations/wait.h"
 
 namespace rcproxy::proxy {
@@ -38,6 +39,7 @@ const Factories& Always() {
     Add(kRows, made);
     Add(FanOutOperations(), made);
     Add(ProxyOperations(), made);
+    Add(SlotOperations(), made);
     return made;
   }();
   return *factories;
