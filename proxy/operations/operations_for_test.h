@@ -8,6 +8,7 @@
 
 #include "cluster/command_for_test.h"
 #include "cluster/command_table.h"
+#include "cluster/hash_slot.h"
 #include "proxy/local_host.h"
 #include "proxy/operations/operations.h"
 #include "proxy/router_for_test.h"
@@ -20,8 +21,11 @@ class WorkersForTest final : public LocalHost {
  public:
   void AskWorkers(WorkerQuestion, uint64_t wait_id) override { asked = wait_id; }
   bool Resp3Known() const override { return true; }
+  int SlotsServed() const override { return cluster::kSlotCount; }
   int64_t NowNs() const override { return 0; }
+  const KnownCommands& Commands() const override { return commands; }
 
+  KnownCommands commands;
   uint64_t asked = 0;  // What the operation waits for.
 };
 
