@@ -109,8 +109,8 @@ TEST_F(ClusterFaceTest, WithoutAListItIsWhereTheClientHasConnectedTo) {
 
 TEST_F(ClusterFaceTest, TheModeIsCluster) {
   EXPECT_NE(Ask("HELLO").find(" $4 mode $7 cluster "), std::string::npos);
-  EXPECT_NE(Ask("INFO server").find(" redis_mode:cluster "), std::string::npos);
-  EXPECT_EQ(Ask("INFO cluster"), "$30 # Cluster cluster_enabled:1  ");
+  EXPECT_NE(Ask("PROXY INFO server").find(" redis_mode:cluster "), std::string::npos);
+  EXPECT_EQ(Ask("PROXY INFO cluster"), "$30 # Cluster cluster_enabled:1  ");
   EXPECT_EQ(Ask("CONFIG GET cluster-enabled"), "*2 $15 cluster-enabled $3 yes ");
   EXPECT_EQ(Ask("SELECT 1"), "-ERR SELECT is not allowed in cluster mode ");
   EXPECT_EQ(Ask("SELECT 0"), "+OK ");

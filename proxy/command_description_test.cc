@@ -73,14 +73,14 @@ TEST(CommandDescriptionTest, ServedIsWhatGivesMoreThanAnError) {
   EXPECT_TRUE(IsServed(Spec("get")));
   EXPECT_TRUE(IsServed(Spec("client")));
   EXPECT_TRUE(IsServed(Spec("client|id")));
-  EXPECT_FALSE(IsServed(Spec("monitor")));
+  EXPECT_FALSE(IsServed(Spec("waitaof")));
   EXPECT_FALSE(IsServed(Spec("client|tracking")));
   EXPECT_FALSE(IsServed(Spec("shutdown")));
 }
 
 TEST(CommandDescriptionTest, IsListedIfTheNodesHaveItOrNeedNot) {
   EXPECT_TRUE(IsListed(Spec("set"), nullptr));
-  EXPECT_FALSE(IsListed(Spec("monitor"), nullptr));
+  EXPECT_FALSE(IsListed(Spec("waitaof"), nullptr));
   const cluster::LearntCommands learnt(
       cluster::ReportForTest({{.name = "get"},
                               {.name = "blpop"},

@@ -99,8 +99,9 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
     SplitState* split;          // is_split.
   };
   // The command; in kAnswered the reply, if it came in one piece.
-  uring::Slice bytes;
-  SegmentList pieces;  // Of the reply, as they arrived; empty when bytes has it.
+  [[no_unique_address]] uring::Slice bytes;
+  uint32_t placed_epoch = 0;  // Of the routing table when it was last given to a link.
+  SegmentList pieces;         // Of the reply, as they arrived; empty when bytes has it.
 
   // Requires: kAnswered.
   size_t ReplyBytes() const { return bytes.size() + pieces.bytes(); }

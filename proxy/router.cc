@@ -289,6 +289,7 @@ Request* Router::NewRequest(const CommandSpec& spec, uint16_t slot) {
 // ---- to a link
 
 UpstreamConnection* Router::LinkFor(Request* request) {
+  request->placed_epoch = table_.epoch();
   UpstreamNode* node = nullptr;
   if (request->slot == Request::kNoSlot) [[unlikely]] {
     node = NodeOutsideSlots(request);

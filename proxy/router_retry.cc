@@ -1,9 +1,12 @@
 // The part of Router for requests that could not be answered where they went.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <unordered_set>
+#include <vector>
 
 #include "cluster/redirect.h"
 #include "proxy/command_conflict.h"
@@ -201,6 +204,43 @@ void Router::Delay(Request* request) {
   if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
 }
 
+// Commands of the clients of `due` that are on their way to a former owner of their slot.
+std::vector<const Request*> Router::Stragglers(const RequestList& due) const {
+  std::vector<const Request*> stragglers;
+  const auto consider = [&](const Request* request) {
+    const bool under_way =
+        request->state == Request::State::kSent || request->state == Request::State::kWaiting;
+    if (under_way && request->slot != Request::kNoSlot &&
+        request->placed_epoch < table_.changed_epoch(request->slot))
+      stragglers.push_back(request);
+  };
+  std::unordered_set<const ReplyQueue*> clients;
+  for (const Request* request = due.Front(); request != nullptr; request = due.Next(request)) {
+    const ReplyQueue* client = ClientOf(request);
+    if (client == nullptr || !clients.insert(client).second) continue;
+    for (const Request* other = client->Front(); other != nullptr; other = client->Next(other)) {
+      if (!other->is_split) {
+        consider(other);
+      } else {
+        for (const Request* part : other->split->parts) consider(part);
+      }
+    }
+  }
+  return stragglers;
+}
+
+namespace {
+
+// Whether `request` would overtake one of `stragglers` on another way.
+bool MustStayBehind(const Request& request, const std::vector<const Request*>& stragglers) {
+  return std::ranges::any_of(stragglers, [&](const Request* other) {
+    return other->slot == request.slot && IsOlder(other, &request) &&
+           ClientOf(other) == ClientOf(&request) && !(other->read_only && request.read_only);
+  });
+}
+
+}  // namespace
+
 void Router::RunDelayed() {
   const int64_t now_ns = resources_.io.NowNs();
   RequestList due;
@@ -209,6 +249,7 @@ void Router::RunDelayed() {
     due.PushBack(request);
     if (ReplyQueue* client = ClientOf(request)) client->SubDelayed();
   }
+  const std::vector<const Request*> stragglers = Stragglers(due);
   while (Request* request = due.PopFront()) {
     ReplyQueue* client = ClientOf(request);
     if (client == nullptr) {
@@ -219,7 +260,7 @@ void Router::RunDelayed() {
       GiveUp(request);
     } else {
       request->state = Request::State::kNew;
-      Dispatch(request);
+      MustStayBehind(*request, stragglers) ? Delay(request) : Dispatch(request);
     }
   }
   if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);

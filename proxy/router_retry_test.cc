@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/command_table.h"
+#include "cluster/hash_slot.h"
 #include "cluster/redirect.h"
 #include "proxy/errors.h"
 #include "proxy/request.h"
@@ -587,6 +588,29 @@ TEST_F(RouterRetryTest, OurOwnCommandsHearOfALossOnce) {
   router.SendInternal(table.NodeAt(AddressOf('A')), Wire("CLUSTER SHARDS"), &internal);
   EXPECT_EQ(internal.lost, 2) << "the node is left alone for a moment";
   EXPECT_TRUE(internal.replies.empty());
+}
+
+// The first of two commands to a slot is offered again and sent, the second has to wait for a third
+// one between them; then the slot changes its owner.
+TEST_F(RouterRetryTest, WhatWaitsDoesNotOvertakeWhatIsOnItsWayToAFormerOwner) {
+  sim.config.reconnect_delay_min_ms = 100;
+  OpenAll();
+  for (const char* line : {"GET b", "GET a", "SET b 2"}) Send(line);
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("GET b") + Wire("SET b 2"));
+  Reply(a, "-CLUSTERDOWN x\r\n-CLUSTERDOWN x\r\n");
+  table.NodeAt(AddressOf('C'))->primary_link().Fail("test");
+  sim.RunFor(sim.config.retry_delay_ms * 2 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("GET b")) << "the node of the second can not be reached yet";
+  table.NoteMoved(cluster::HashSlot("b"), table.NodeAt(AddressOf('B')));
+  sim.RunFor(300 * kMillisecond);
+  EXPECT_EQ(c.Take(), Wire("GET a"));
+  Reply(c, "$-1\r\n");
+  sim.RunFor(300 * kMillisecond);
+  EXPECT_EQ(b.Take(), "") << "the first is not answered yet";
+  Reply(a, "$3\r\nold\r\n");
+  sim.RunFor(300 * kMillisecond);
+  EXPECT_EQ(b.Take(), Wire("SET b 2"));
 }
 
 }  // namespace

@@ -78,12 +78,14 @@ class DescriptionTest(IntegrationTest):
             "CLUSTER COUNTKEYSINSLOT x", "CLUSTER GETKEYSINSLOT 5 10", "CLUSTER GETKEYSINSLOT 5 -1",
             "CLUSTER GETKEYSINSLOT 5 x", "CLUSTER GETKEYSINSLOT 99999 1", "CLUSTER REPLICAS abc", "CLUSTER SLAVES abc",
             "CLUSTER COUNT-FAILURE-REPORTS abc", "CLUSTER NOSUCH", "CLUSTER", "CLUSTER KEYSLOT", "CLUSTER SLOTS x",
-            "ASKING", "READONLY", "READWRITE", "SELECT 0", "SELECT 1", "INFO cluster", "CONFIG GET cluster-enabled",
+            "ASKING", "READONLY", "READWRITE", "SELECT 0", "SELECT 1", "CONFIG GET cluster-enabled",
         ]  # fmt: skip
         for protocol in (2, 3):
             for command in commands:
                 theirs, ours = self.both(protocol, *command.split())
                 self.assertEqual(ours, theirs, command)
+        theirs, ours = self.both(2, "INFO", "cluster")
+        self.assertIn(theirs.split(b"\r\n", 1)[1].rstrip(), ours)
         for command in ("REPLICAS", "SLAVES", "COUNT-FAILURE-REPORTS"):
             theirs = self.cluster.nodes[0].command("CLUSTER", command, self.cluster.nodes[0].id)
             ours = self.client.command("CLUSTER", command, self.client.command("CLUSTER", "MYID"))
