@@ -372,12 +372,17 @@ void Router::Dispatch(Request* request) {
 }
 
 void Router::SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply) {
-  if (!node->primary_link().CanAccept()) return reply->OnLost();
+  SendInternal(&node->primary_link(), command, reply);
+}
+
+void Router::SendInternal(UpstreamConnection* link, std::string_view command,
+                          InternalReply* reply) {
+  if (!link->CanAccept()) return reply->OnLost();
   Request* request = resources_.NewRequest();
   request->sink = Request::Sink::kInternal;
   request->internal = reply;
   request->issued_ns = resources_.io.NowNs();
-  std::memcpy(node->primary_link().Accept(request, command.size()), command.data(), command.size());
+  std::memcpy(link->Accept(request, command.size()), command.data(), command.size());
 }
 
 }  // namespace rcproxy::proxy

@@ -26,10 +26,7 @@ const std::string kGetC = Multibulk({"GET", "c"});
 
 class UpstreamConnectionTest : public testing::Test, public LinkForTest {
  protected:
-  UpstreamConnectionTest() = default;
-  explicit UpstreamConnectionTest(const sim::SimIoOptions& options) : LinkForTest(options) {}
   uint64_t failures() { return sim.stats.upstream_failures.value(); }
-  uint64_t connect_failures() { return sim.stats.upstream_connect_failures.value(); }
 };
 
 // ---- requests and replies

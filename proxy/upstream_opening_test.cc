@@ -20,13 +20,11 @@ using State = UpstreamConnection::State;
 
 const std::string kGetA = Multibulk({"GET", "a"});
 const std::string kGetB = Multibulk({"GET", "b"});
-const std::string kGetC = Multibulk({"GET", "c"});
 
 class UpstreamOpeningTest : public testing::Test, public LinkForTest {
  protected:
   UpstreamOpeningTest() = default;
   explicit UpstreamOpeningTest(const sim::SimIoOptions& options) : LinkForTest(options) {}
-  uint64_t failures() { return sim.stats.upstream_failures.value(); }
   uint64_t connect_failures() { return sim.stats.upstream_connect_failures.value(); }
 };
 

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "cluster/redirect.h"
@@ -399,12 +398,7 @@ SubscriptionQuestion* PubSub::Ask(UpstreamNode* node, Channel* channel, std::str
 }
 
 void PubSub::Send(UpstreamNode* node, std::string_view command, InternalReply* reply) {
-  Request* request = resources_.NewRequest();
-  request->sink = Request::Sink::kInternal;
-  request->internal = reply;
-  request->issued_ns = resources_.io.NowNs();
-  std::memcpy(node->subscription_link().Accept(request, command.size()), command.data(),
-              command.size());
+  router_.SendInternal(&node->subscription_link(), command, reply);
   if (!ping_timer_.armed())
     ping_timer_.Arm(resources_.io.NowNs() + resources_.config.subscription_ping_ms * kNsPerMs);
 }
