@@ -155,7 +155,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   bool AwaitFunctions(Request* request, const UpstreamNode& node);
   bool IsOvertaken(const Request& request) const;
   void Delay(Request* request);
-  std::vector<const Request*> Stragglers(const RequestList& due) const;
+  std::vector<const Request*> UnderWayBeside(const RequestList& due) const;
+  bool WouldChangePlaces(const Request& request, const Request& other) const;
   bool TryDelay(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;
   void GiveUp(Request* request);

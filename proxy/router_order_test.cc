@@ -212,5 +212,30 @@ TEST_F(RouterOrderTest, WhatWaitsDoesNotOvertakeWhatIsOnItsWayToAFormerOwner) {
   EXPECT_EQ(b.Take(), Wire("SET b 2"));
 }
 
+// The first of two commands is refused and offered again while the answer to the second has not
+// come: sent again now, it would be behind the second, which may be redirected before it.
+TEST_F(RouterOrderTest, WhatWaitsDoesNotGoOutBehindAYoungerOne) {
+  OpenAll();
+  for (const char* line : {"APPEND b 1", "APPEND b 2"}) Send(line);
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("APPEND b 1") + Wire("APPEND b 2"));
+  Reply(a, "-CLUSTERDOWN x\r\n");
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take(), "");
+  Reply(a, Moved(3300, 'B'));
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take() + b.Take(), Wire("APPEND b 1") + Wire("APPEND b 2"));
+}
+
+TEST_F(RouterOrderTest, UnlessTheyShareNoKey) {
+  OpenAll();
+  for (const char* line : {"APPEND {b}1 x", "APPEND {b}2 x"}) Send(line);
+  Settle();
+  a.Take();
+  Reply(a, "-CLUSTERDOWN x\r\n");
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("APPEND {b}1 x"));
+}
+
 }  // namespace
 }  // namespace rcproxy::proxy

@@ -204,15 +204,13 @@ void Router::Delay(Request* request) {
   if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
 }
 
-// Commands of the clients of `due` that are on their way to a former owner of their slot.
-std::vector<const Request*> Router::Stragglers(const RequestList& due) const {
-  std::vector<const Request*> stragglers;
-  const auto consider = [&](const Request* request) {
-    const bool under_way =
+// Requests of the clients of `due` that are under way, by slot.
+std::vector<const Request*> Router::UnderWayBeside(const RequestList& due) const {
+  std::vector<const Request*> under_way;
+  const auto consider = [&under_way](const Request* request) {
+    const bool goes =
         request->state == Request::State::kSent || request->state == Request::State::kWaiting;
-    if (under_way && request->slot != Request::kNoSlot &&
-        request->placed_epoch < table_.changed_epoch(request->slot))
-      stragglers.push_back(request);
+    if (goes && request->slot != Request::kNoSlot) under_way.push_back(request);
   };
   std::unordered_set<const ReplyQueue*> clients;
   for (const Request* request = due.Front(); request != nullptr; request = due.Next(request)) {
@@ -226,20 +224,21 @@ std::vector<const Request*> Router::Stragglers(const RequestList& due) const {
       }
     }
   }
-  return stragglers;
+  std::ranges::sort(under_way, {}, &Request::slot);
+  return under_way;
 }
 
-namespace {
-
-// Whether `request` would overtake one of `stragglers` on another way.
-bool MustStayBehind(const Request& request, const std::vector<const Request*>& stragglers) {
-  return std::ranges::any_of(stragglers, [&](const Request* other) {
-    return other->slot == request.slot && IsOlder(other, &request) &&
-           ClientOf(other) == ClientOf(&request) && !(other->read_only && request.read_only);
-  });
+// Whether `request` and `other`, which is under way, could be executed in another order than they
+// were issued in if `request` went out now: a younger one may yet be sent elsewhere before it, and
+// an older one may be on its way to a former owner of the slot.
+bool Router::WouldChangePlaces(const Request& request, const Request& other) const {
+  if (ClientOf(&other) != ClientOf(&request) || other.order == request.order) return false;
+  if (other.read_only && request.read_only) return false;
+  const bool goes_elsewhere = other.placed_epoch < table_.changed_epoch(other.slot);
+  if (IsOlder(&other, &request) && !goes_elsewhere) return false;
+  return other.is_unit || request.is_unit ||
+         MayShareKey({*other.spec, other.bytes.view()}, {*request.spec, request.bytes.view()});
 }
-
-}  // namespace
 
 void Router::RunDelayed() {
   const int64_t now_ns = resources_.io.NowNs();
@@ -249,7 +248,12 @@ void Router::RunDelayed() {
     due.PushBack(request);
     if (ReplyQueue* client = ClientOf(request)) client->SubDelayed();
   }
-  const std::vector<const Request*> stragglers = Stragglers(due);
+  const std::vector<const Request*> under_way = UnderWayBeside(due);
+  const auto must_wait = [&](const Request& request) {
+    const auto same_slot = std::ranges::equal_range(under_way, request.slot, {}, &Request::slot);
+    return std::ranges::any_of(
+        same_slot, [&](const Request* other) { return WouldChangePlaces(request, *other); });
+  };
   while (Request* request = due.PopFront()) {
     ReplyQueue* client = ClientOf(request);
     if (client == nullptr) {
@@ -260,7 +264,7 @@ void Router::RunDelayed() {
       GiveUp(request);
     } else {
       request->state = Request::State::kNew;
-      MustStayBehind(*request, stragglers) ? Delay(request) : Dispatch(request);
+      must_wait(*request) ? Delay(request) : Dispatch(request);
     }
   }
   if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);
