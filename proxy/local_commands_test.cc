@@ -23,8 +23,8 @@ TEST(LocalCommandsTest, ReplacesWhatStoodInTheReply) {
 
 TEST(LocalCommandsTest, WhatIsNotThereYetSaysSo) {
   LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("MONITOR"),
-            "-ERR MONITOR is not available through rcproxy: send it to the node itself\r\n");
+  EXPECT_EQ(local.Ask("CONFIG REWRITE"),
+            "-ERR CONFIG REWRITE is not available through rcproxy: send it to the node itself\r\n");
 }
 
 // The shortest command that the arity of `spec` allows.

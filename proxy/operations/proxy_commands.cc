@@ -26,8 +26,8 @@ using cluster::Route;
 bool MayGoToOneNode(const CommandSpec& spec) {
   if (spec.Has(cluster::kFlagBlocking) || spec.group == "connection" || spec.group == "proxy")
     return false;
-  if (spec.route == Route::kLocal) return spec.name != "monitor";
-  return cluster::GoesToNodes(spec.route) || spec.route == Route::kNodeOnly;
+  return cluster::GoesToNodes(spec.route) || spec.route == Route::kLocal ||
+         spec.route == Route::kNodeOnly;
 }
 
 // Empty when the command may be sent.
