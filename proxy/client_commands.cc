@@ -30,11 +30,6 @@ constexpr std::string_view kDefaultUser = "default";
 
 // ---- about oneself
 
-SessionNames& NamesOf(Session& session) {
-  if (session.names == nullptr) session.names = std::make_unique<SessionNames>();
-  return *session.names;
-}
-
 // Names appear in lists of fields separated by spaces and ended by LF.
 bool IsPrintableWord(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char byte) { return byte > ' ' && byte <= '~'; });
@@ -59,8 +54,8 @@ void Ok(LocalCall& call) { call.Ok(); }
 void Id(LocalCall& call) { call.Integer(call.session.id); }
 
 void GetName(LocalCall& call) {
-  if (call.session.names == nullptr || call.session.names->name.empty()) return call.Null();
-  call.Bulk(call.session.names->name);
+  if (call.session.extras == nullptr || call.session.extras->name.empty()) return call.Null();
+  call.Bulk(call.session.extras->name);
 }
 
 void SetName(LocalCall& call) {
@@ -69,14 +64,14 @@ void SetName(LocalCall& call) {
 
 void SetInfo(LocalCall& call) {
   const std::string_view attribute = call.command[2];
-  std::string SessionNames::*target = nullptr;
-  if (EqualsIgnoreCase(attribute, "lib-name")) target = &SessionNames::library_name;
-  if (EqualsIgnoreCase(attribute, "lib-ver")) target = &SessionNames::library_version;
+  std::string SessionExtras::*target = nullptr;
+  if (EqualsIgnoreCase(attribute, "lib-name")) target = &SessionExtras::library_name;
+  if (EqualsIgnoreCase(attribute, "lib-ver")) target = &SessionExtras::library_version;
   if (target == nullptr) {
     return call.Error(Concat("ERR Unrecognized option '", ForErrorText(attribute), "'"));
   }
   if (!CheckName(call, attribute, call.command[3])) return;
-  NamesOf(call.session).*target = call.command[3];
+  call.session.Extras().*target = call.command[3];
   call.Ok();
 }
 
@@ -378,7 +373,7 @@ std::span<const LocalHandlerRow> ClientHandlers() { return kRows; }
 
 bool SetClientName(LocalCall& call, std::string_view name) {
   if (!CheckName(call, "Client names", name)) return false;
-  if (!name.empty() || call.session.names != nullptr) NamesOf(call.session).name = name;
+  if (!name.empty() || call.session.extras != nullptr) call.session.Extras().name = name;
   return true;
 }
 

@@ -45,15 +45,15 @@ TEST(ClientTest, NoNameCostsNoMemory) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.AskWords({"CLIENT", "SETNAME", ""}), kOk);
   EXPECT_EQ(local.Ask("CLIENT GETNAME"), kNull);
-  EXPECT_EQ(local.session.names, nullptr);
+  EXPECT_EQ(local.session.extras, nullptr);
 }
 
 TEST(ClientTest, SetInfoTakesLibraryNameAndVersion) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("CLIENT SETINFO LIB-NAME redis-py(django)"), kOk);
   EXPECT_EQ(local.Ask("CLIENT SETINFO lib-ver 5.0.1"), kOk);
-  EXPECT_EQ(local.session.names->library_name, "redis-py(django)");
-  EXPECT_EQ(local.session.names->library_version, "5.0.1");
+  EXPECT_EQ(local.session.extras->library_name, "redis-py(django)");
+  EXPECT_EQ(local.session.extras->library_version, "5.0.1");
   EXPECT_EQ(local.AskWords({"CLIENT", "SETINFO", "lib-name", "a b"}),
             "-ERR lib-name cannot contain spaces, newlines or special characters.\r\n");
   EXPECT_EQ(local.Ask("CLIENT SETINFO language c++"), "-ERR Unrecognized option 'language'\r\n");

@@ -33,8 +33,7 @@ TEST(ClientFilterTest, AllConditionsHaveToHold) {
   EXPECT_FALSE(filter.Matches(session));
   filter.type = ClientType::kPubSub;
   EXPECT_FALSE(filter.Matches(session));
-  const SubscriptionCounts counts = {0, 1, 0};
-  session.subscriptions = &counts;
+  session.Extras().subscriptions = {0, 1, 0};
   EXPECT_TRUE(filter.Matches(session));
   filter.type = ClientType::kNormal;
   EXPECT_FALSE(filter.Matches(session));

@@ -75,22 +75,21 @@ std::string PeerAddress(const Session& session) { return AddressOf(session.fd, g
 std::string LocalAddress(const Session& session) { return AddressOf(session.fd, getsockname); }
 
 std::string ClientInfoLine(const Session& session, std::string_view command, const ClientUse& use) {
-  static const SessionNames kNoNames;
-  const SubscriptionCounts counts =
-      session.subscriptions != nullptr ? *session.subscriptions : SubscriptionCounts{};
-  const SessionNames& names = session.names != nullptr ? *session.names : kNoNames;
+  static const SessionExtras kNone;
+  const SessionExtras& extras = session.extras != nullptr ? *session.extras : kNone;
+  const SubscriptionCounts& counts = extras.subscriptions;
   const int64_t now_ns = std::max(use.now_ns, session.last_command_ns);
   const int64_t age_s = (now_ns - session.created_ns) / kNsPerSecond;
   const int64_t idle_s = (now_ns - session.last_command_ns) / kNsPerSecond;
   return Concat(
       "id=", session.id, " addr=", PeerAddress(session), " laddr=", LocalAddress(session),
-      " fd=", session.fd, " name=", names.name, " age=", age_s, " idle=", idle_s,
+      " fd=", session.fd, " name=", extras.name, " age=", age_s, " idle=", idle_s,
       " flags=", Flags(session), " db=0 sub=", counts[0], " psub=", counts[1], " ssub=", counts[2],
       " multi=-1 qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
       " user=default redir=-1 resp=", static_cast<int>(session.protocol),
-      " lib-name=", names.library_name, " lib-ver=", names.library_version, "\n");
+      " lib-name=", extras.library_name, " lib-ver=", extras.library_version, "\n");
 }
 
 }  // namespace rcproxy::proxy

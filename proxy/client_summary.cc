@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kNamesMax = 20;  // In the reply; those with most clients.
 
 std::string NameOf(const Session& session) {
-  if (session.names == nullptr) return "library=,name=";
-  return Concat("library=", session.names->library_name, ",name=", session.names->name);
+  if (session.extras == nullptr) return "library=,name=";
+  return Concat("library=", session.extras->library_name, ",name=", session.extras->name);
 }
 
 // Cuts the first word off.

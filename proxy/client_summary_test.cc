@@ -13,9 +13,9 @@ namespace {
 
 Session Named(const std::string& name, const std::string& library) {
   Session session;
-  session.names = std::make_unique<SessionNames>();
-  session.names->name = name;
-  session.names->library_name = library;
+  session.extras = std::make_unique<SessionExtras>();
+  session.extras->name = name;
+  session.extras->library_name = library;
   return session;
 }
 

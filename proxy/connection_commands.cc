@@ -108,7 +108,7 @@ void Reset(LocalCall& call) {
   session.SetReadsFrom(ReadsFrom::kDefault);
   session.SetProtocol(Protocol::kResp2);
   session.SetReplyMode(ReplyMode::kOn);
-  if (session.names != nullptr) session.names->name.clear();  // The library stays what it is.
+  if (session.extras != nullptr) session.extras->name.clear();  // The library stays what it is.
   resp::AppendSimple(&call.reply, "RESET");
 }
 

@@ -230,8 +230,8 @@ void ReplyQueue::MarkBroken() {
 
 void ReplyQueue::Stall(Stallable* link, size_t resume_at_bytes) {
   if (link->IsLinked()) return;
-  if (stalled_.IsEmpty()) stalled_since_ns_ = resources_.io.NowNs();
   link->stalled_by = this;
+  link->stalled_since_ns = resources_.io.NowNs();
   link->resume_at_bytes = resume_at_bytes;
   stalled_.PushBack(link);
 }

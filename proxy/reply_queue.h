@@ -109,7 +109,6 @@ class ReplyQueue {
   void Stall(Stallable* link, size_t resume_at_bytes);
   void ResumeStalled();  // To be called when output has left.
   bool stalled() const { return !stalled_.IsEmpty(); }
-  int64_t stalled_since_ns() const { return stalled_since_ns_; }
   // Of replies, and of requests that are kept to be sent again.
   size_t BytesHeld() const;
   void CheckInvariants() const;
@@ -137,7 +136,6 @@ class ReplyQueue {
   bool blocking_ = false;
   bool broken_ = false;
   WriteMarks writes_;
-  int64_t stalled_since_ns_ = 0;  // When the stall began, while stalled.
   StallList stalled_;
 };
 

@@ -51,7 +51,8 @@ class Stallable : public ListLink<InStallList> {
  public:
   virtual void ResumeAfterStall() = 0;
   ReplyQueue* stalled_by = nullptr;  // Valid while linked, as is
-  size_t resume_at_bytes = 0;        // the output of the client at which it goes on.
+  int64_t stalled_since_ns = 0;      // when that began,
+  size_t resume_at_bytes = 0;        // and the output of the client at which it goes on.
 
  protected:
   ~Stallable() = default;

@@ -1,7 +1,8 @@
 // What one client has told us about itself, independent of any connection to a node.
 //
 // Owner: ClientConnection. Thread: the worker's. Kept small: an idle client costs this and its
-// socket's state; names live on the heap only for clients that set one.
+// socket's state; names and counts live on the heap only for clients that
+// have some.
 #pragma once
 
 #include <array>
@@ -13,10 +14,15 @@
 
 namespace rcproxy::proxy {
 
-struct SessionNames {
+// Channels, patterns and shard channels that a client is subscribed to.
+using SubscriptionCounts = std::array<uint32_t, 3>;
+
+// What few clients have.
+struct SessionExtras {
   std::string name;
   std::string library_name;
   std::string library_version;
+  SubscriptionCounts subscriptions = {};
 };
 
 // What CLIENT REPLY may ask for.
@@ -35,9 +41,6 @@ enum class ReadsFrom : uint8_t {
   kReplicas,
   kPrimaries,
 };
-
-// Channels, patterns and shard channels that a client is subscribed to.
-using SubscriptionCounts = std::array<uint32_t, 3>;
 
 // Told when something has changed that matters to the commands behind.
 class SessionObserver {
@@ -63,12 +66,15 @@ struct Session {
   resp::Protocol protocol = resp::Protocol::kResp2;
   ReadsFrom reads_from = ReadsFrom::kDefault;
   uint16_t last_command = kNoCommand;  // CommandSpec::id
-  std::unique_ptr<SessionNames> names;
-  const SubscriptionCounts* subscriptions = nullptr;  // nullptr: none.
+  std::unique_ptr<SessionExtras> extras;
   SessionObserver* observer = nullptr;
 
+  SessionExtras& Extras() {
+    if (extras == nullptr) extras = std::make_unique<SessionExtras>();
+    return *extras;
+  }
   bool IsSubscriber() const {
-    return subscriptions != nullptr && *subscriptions != SubscriptionCounts{};
+    return extras != nullptr && extras->subscriptions != SubscriptionCounts{};
   }
   void SetProtocol(resp::Protocol value) {
     protocol = value;

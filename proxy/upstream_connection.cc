@@ -449,7 +449,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
 void UpstreamConnection::CheckStall(int64_t now_ns) {
   if (!stalled() || is_set_aside_) return;
   const int64_t limit_ns = resources_.config.client_stall_timeout_ms * kNsPerMs;
-  if (now_ns - stalled_by->stalled_since_ns() < limit_ns) return;
+  if (now_ns - stalled_since_ns < limit_ns) return;
   resources_.stats.clients_closed_output_limit.Add();
   stalled_by->MarkBroken();
 }

@@ -151,9 +151,9 @@ TEST_F(StreamingTest, AClientThatMakesNoProgressWhileOthersWaitIsBroken) {
   Send(kGetB);
   Settle();
   ReplyUntilStalled();
-  link().CheckStall(client.replies.stalled_since_ns() + 199 * kMillisecond);
+  link().CheckStall(link().stalled_since_ns + 199 * kMillisecond);
   EXPECT_FALSE(client.replies.broken());
-  link().CheckStall(client.replies.stalled_since_ns() + 200 * kMillisecond);
+  link().CheckStall(link().stalled_since_ns + 200 * kMillisecond);
   EXPECT_TRUE(client.replies.broken());
   EXPECT_EQ(sim.stats.clients_closed_output_limit.value(), 1u);
 }

@@ -19,12 +19,12 @@ void Subscriber::Deliver(Chunk* chunk, std::string_view frame) {
 
 void Subscriber::Link(Subscription* subscription, ChannelKind kind) {
   lists_[static_cast<size_t>(kind)].PushBack(subscription);
-  ++counts_[static_cast<size_t>(kind)];
+  ++counts()[static_cast<size_t>(kind)];
 }
 
 void Subscriber::Unlink(Subscription* subscription, ChannelKind kind) {
   subscription->ListLink<InSubscriber>::Unlink();
-  --counts_[static_cast<size_t>(kind)];
+  --counts()[static_cast<size_t>(kind)];
 }
 
 size_t Subscriber::CountFor(ChannelKind kind) const {

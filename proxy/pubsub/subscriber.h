@@ -33,10 +33,7 @@ class Subscriber {
  public:
   // All outlive this.
   Subscriber(Resources& resources, ReplyQueue& replies, Session& session)
-      : resources_(resources), session_(session), output_(resources, replies) {
-    session.subscriptions = &counts_;
-  }
-  ~Subscriber() { session_.subscriptions = nullptr; }
+      : resources_(resources), session_(session), output_(resources, replies) {}
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
@@ -49,19 +46,20 @@ class Subscriber {
   const IntrusiveList<Subscription, InSubscriber>& list(ChannelKind kind) const {
     return lists_[static_cast<size_t>(kind)];
   }
-  size_t count(ChannelKind kind) const { return counts_[static_cast<size_t>(kind)]; }
+  size_t count(ChannelKind kind) const { return counts()[static_cast<size_t>(kind)]; }
   // As confirmations of `kind` count: channels and patterns together, shard channels alone.
   size_t CountFor(ChannelKind kind) const;
-  size_t total() const { return counts_[0] + counts_[1] + counts_[2]; }
+  size_t total() const { return counts()[0] + counts()[1] + counts()[2]; }
   // In RESP2 messages could be taken for replies: few commands are allowed.
   bool IsRestricted() const { return total() > 0 && session_.protocol == resp::Protocol::kResp2; }
 
  private:
+  SubscriptionCounts& counts() const { return session_.Extras().subscriptions; }  // By ChannelKind.
+
   Resources& resources_;
   Session& session_;
   MessageOutput output_;
   std::array<IntrusiveList<Subscription, InSubscriber>, kChannelKinds> lists_;
-  SubscriptionCounts counts_ = {};  // By ChannelKind.
 };
 
 }  // namespace rcproxy::proxy
