@@ -250,9 +250,11 @@ void Router::RunDelayed() {
   }
   const std::vector<const Request*> under_way = UnderWayBeside(due);
   const auto must_wait = [&](const Request& request) {
-    const auto same_slot = std::ranges::equal_range(under_way, request.slot, {}, &Request::slot);
-    return std::ranges::any_of(
-        same_slot, [&](const Request* other) { return WouldChangePlaces(request, *other); });
+    auto other = std::ranges::lower_bound(under_way, request.slot, {}, &Request::slot);
+    for (; other != under_way.end() && (*other)->slot == request.slot; ++other) {
+      if (WouldChangePlaces(request, **other)) return true;
+    }
+    return false;
   };
   while (Request* request = due.PopFront()) {
     ReplyQueue* client = ClientOf(request);

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "cluster/command_table.h"
-#include "cluster/hash_slot.h"
 #include "cluster/redirect.h"
 #include "proxy/errors.h"
 #include "proxy/request.h"
