@@ -29,6 +29,4 @@ void HeldLink::Close() {
   if (UpstreamConnection* link = LetGo()) link->Leave();
 }
 
-void HeldLink::OnLost() { LetGo(); }
-
 }  // namespace rcproxy::proxy

@@ -22,12 +22,10 @@ class HeldLink {
   UpstreamConnection* link() const { return link_; }
   // `link` is from UpstreamNode::TakeOwnLink. Requires: none is held.
   void Take(UpstreamConnection* link);
-  // Nothing on it is the client's any more: another may have it.
+  // Nothing on it is the client's any more: another may have it. Also for the connection to call
+  // when it closes.
   void GiveBack();
   void Close();
-
-  // For the connection: it closes.
-  void OnLost();
 
  private:
   UpstreamConnection* LetGo();

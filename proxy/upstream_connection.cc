@@ -8,13 +8,10 @@
 #include <utility>
 
 #include "cluster/redirect.h"
-#include "proxy/errors.h"
 #include "proxy/held_link.h"
 #include "proxy/reply_queue.h"
 #include "proxy/upstream_node.h"
-#include "resp/number.h"
 #include "resp/request_scanner.h"
-#include "resp/writer.h"
 
 namespace rcproxy::proxy {
 
@@ -357,7 +354,7 @@ void UpstreamConnection::Leave() {
   if (stalled()) ListLink<InStallList>::Unlink();
   LoseRequests();
   if (kind_.is_subscription) resources_.subscriptions->OnClosed(this);
-  if (holder_ != nullptr) holder_->OnLost();
+  if (holder_ != nullptr) holder_->GiveBack();
   if (!connecting) {
     socket_.Close();
   } else if (connecting_fd_ >= 0) {

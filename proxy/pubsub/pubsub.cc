@@ -399,8 +399,12 @@ SubscriptionQuestion* PubSub::Ask(UpstreamNode* node, Channel* channel, std::str
 
 void PubSub::Send(UpstreamNode* node, std::string_view command, InternalReply* reply) {
   router_.SendInternal(&node->subscription_link(), command, reply);
-  if (!ping_timer_.armed())
-    ping_timer_.Arm(resources_.io.NowNs() + resources_.config.subscription_ping_ms * kNsPerMs);
+  ArmPing();
+}
+
+void PubSub::ArmPing() {
+  if (ping_timer_.armed()) return;
+  ping_timer_.Arm(resources_.io.NowNs() + resources_.config.subscription_ping_ms * kNsPerMs);
 }
 
 // A node that does not answer is found by the request's timeout. Connections that carry nothing are
@@ -417,8 +421,7 @@ void PubSub::PingNodes() {
     }
   }
   for (UpstreamNode* node : unused) node->subscription_link().CloseIdle();
-  if (!nodes_.empty() && !ping_timer_.armed())
-    ping_timer_.Arm(resources_.io.NowNs() + resources_.config.subscription_ping_ms * kNsPerMs);
+  if (!nodes_.empty()) ArmPing();
 }
 
 }  // namespace rcproxy::proxy

@@ -26,7 +26,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "cluster/command_table.h"
 #include "proxy/operation.h"
 #include "proxy/pubsub/channel.h"
 #include "proxy/pubsub/subscriber.h"
@@ -100,6 +99,7 @@ class PubSub final : public SubscriptionSink {
   SubscriptionQuestion* Ask(UpstreamNode* node, Channel* channel, std::string_view word,
                             std::string_view name);
   void Send(UpstreamNode* node, std::string_view command, InternalReply* reply);
+  void ArmPing();
   void PingNodes();
 
   Resources& resources_;
