@@ -71,6 +71,11 @@ class ReplyQueue {
   void AddDelayed() { ++delayed_; }
   void SubDelayed();
   uint32_t delayed() const { return delayed_; }
+  // A request has been sent on to another node, while younger ones may be under way at the former.
+  void NoteStray() { has_strays_ = true; }
+  void ForgetStrays() { has_strays_ = false; }
+  // Whether some request could be executed behind a younger one.
+  bool MayBeOvertaken() const { return delayed_ != 0 || has_strays_; }
   // While there is one the client's next commands wait: an operation is under way.
   void AddBarrier() { ++barriers_; }
   void SubBarrier();
@@ -97,8 +102,8 @@ class ReplyQueue {
   void ForgetPart(const Request* part);
   // Bytes that wait for this client: ready ones, and replies whose turn has not come.
   size_t bytes() const { return output_.bytes() + held_bytes_; }
-  const Request* Front() const { return requests_.Front(); }
-  const Request* Next(const Request* request) const { return requests_.Next(request); }
+  Request* Front() const { return requests_.Front(); }
+  Request* Next(const Request* request) const { return requests_.Next(request); }
   OutputQueue& output() { return output_; }
   const OutputQueue& output() const { return output_; }
   Flushable* connection() const { return connection_; }
@@ -135,6 +140,7 @@ class ReplyQueue {
   bool prefers_replicas_;
   bool blocking_ = false;
   bool broken_ = false;
+  bool has_strays_ = false;
   WriteMarks writes_;
   StallList stalled_;
 };

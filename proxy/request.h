@@ -83,6 +83,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool is_pinned : 1 = false;   // Only on the connection that its client keeps (SplitState::held).
   bool healed : 1 = false;      // Its node did not know its script, and got it.
   bool once : 1 = false;        // Is not offered again.
+  bool overtaken : 1 = false;   // A younger one that must not come before it has been executed.
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.

@@ -11,6 +11,7 @@
 #include "proxy/command_conflict.h"
 #include "proxy/errors.h"
 #include "proxy/reply_merger.h"
+#include "proxy/request_order.h"
 #include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
 #include "resp/writer.h"
@@ -263,17 +264,10 @@ bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
 // Whether the client awaits the reply to a command that a half moved slot can not execute, while it
 // does execute what comes behind.
 bool Router::MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const {
-  const auto may = [slot](const Request* request) {
-    return !request->is_split && request->slot == slot &&
-           request->state != Request::State::kAnswered &&
-           (request->is_unit || CanHaveManyKeys(*request->spec));
-  };
-  for (const Request* request = client.Front(); request != nullptr;
-       request = client.Next(request)) {
-    if (request->is_split ? std::ranges::any_of(request->split->parts, may) : may(request))
-      return true;
-  }
-  return false;
+  return AnyInFlight(client, [slot](const Request& request) {
+    return request.slot == slot && request.state != Request::State::kAnswered &&
+           (request.is_unit || CanHaveManyKeys(*request.spec));
+  });
 }
 
 Request* Router::NewRequest(const CommandSpec& spec, uint16_t slot) {

@@ -157,6 +157,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void Delay(Request* request);
   std::vector<const Request*> UnderWayBeside(const RequestList& due) const;
   bool WouldChangePlaces(const Request& request, const Request& other) const;
+  bool WouldBeBehindYounger(const Request& request) const;
+  void DropOvertaken(ReplyQueue* client);
   bool TryDelay(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;
   void GiveUp(Request* request);

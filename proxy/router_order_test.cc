@@ -227,6 +227,68 @@ TEST_F(RouterOrderTest, WhatWaitsDoesNotGoOutBehindAYoungerOne) {
   EXPECT_EQ(a.Take() + b.Take(), Wire("APPEND b 1") + Wire("APPEND b 2"));
 }
 
+// Two nodes do not agree on whose a slot is. The first command goes from A to B and back, while the
+// second is still under way at A.
+TEST_F(RouterOrderTest, WhatIsSentBackDoesNotGoOutBehindAYoungerOne) {
+  OpenAll();
+  for (const char* line : {"APPEND b 1", "APPEND b 2"}) Send(line);
+  Settle();
+  a.Take();
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_EQ(b.Take(), Wire("APPEND b 1"));
+  Reply(b, Moved(3300, 'A'));
+  EXPECT_EQ(a.Take(), "");
+  Reply(a, Moved(3300, 'B'));
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take() + b.Take(), Wire("APPEND b 1") + Wire("APPEND b 2"));
+}
+
+// The same, but A has executed the second meanwhile.
+TEST_F(RouterOrderTest, WhatIsSentBackFailsWhenAYoungerOneHasBeenExecuted) {
+  OpenAll();
+  for (const char* line : {"APPEND b 1", "APPEND {b}2 x", "APPEND b 2"}) Send(line);
+  Settle();
+  a.Take();
+  Reply(a, Moved(3300, 'B') + Moved(3300, 'B') + ":1\r\n");
+  EXPECT_EQ(b.Take(), Wire("APPEND b 1") + Wire("APPEND {b}2 x"));
+  Reply(b, Moved(3300, 'A') + Moved(3300, 'A'));
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take() + b.Take(), Wire("APPEND {b}2 x")) << "shares no key with the third";
+  Reply(a, ":1\r\n");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + ":1\r\n:1\r\n");
+}
+
+TEST_F(RouterOrderTest, WhatIsLostElsewhereFailsWhenAYoungerOneHasBeenExecuted) {
+  OpenAll();
+  for (const char* line : {"GET b", "SET b 2"}) Send(line);
+  Settle();
+  a.Take();
+  Reply(a, Ask(3300, 'B') + "+OK\r\n");
+  EXPECT_EQ(b.Take(), Wire("ASKING") + Wire("GET b"));
+  table.NodeAt(AddressOf('B'))->primary_link().Fail("test");
+  sim.RunFor(3 * sim.config.retry_delay_ms * kMillisecond);
+  EXPECT_EQ(a.Take(), "");
+  EXPECT_EQ(client.Take(), std::string(kErrorUnreachable) + "+OK\r\n");
+}
+
+// Nothing went wrong: what has been sent on is answered there.
+TEST_F(RouterOrderTest, WhatIsSentOnceIsAnsweredWhereItWent) {
+  OpenAll();
+  for (const char* line : {"APPEND b 1", "APPEND b 2"}) Send(line);
+  Settle();
+  a.Take();
+  Reply(a, Moved(3300, 'B') + ":2\r\n");
+  EXPECT_EQ(b.Take(), Wire("APPEND b 1"));
+  Reply(b, ":1\r\n");
+  EXPECT_EQ(client.Take(), ":1\r\n:2\r\n");
+  EXPECT_TRUE(client.replies.MayBeOvertaken());
+  SendNow("GET b");
+  a.Take();
+  b.Take();
+  Reply(b, "$-1\r\n");
+  EXPECT_FALSE(client.replies.MayBeOvertaken()) << "it is not looked for any more";
+}
+
 TEST_F(RouterOrderTest, UnlessTheyShareNoKey) {
   OpenAll();
   for (const char* line : {"APPEND {b}1 x", "APPEND {b}2 x"}) Send(line);

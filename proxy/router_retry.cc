@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "cluster/redirect.h"
-#include "proxy/command_conflict.h"
 #include "proxy/errors.h"
+#include "proxy/request_order.h"
 #include "proxy/router.h"
-#include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
 
 namespace rcproxy::proxy {
@@ -22,9 +21,8 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
 
-// Issued before. Orders wrap, but never within what is in flight.
-bool IsOlder(const Request* a, const Request* b) {
-  return static_cast<int32_t>(a->order - b->order) < 0;
+bool IsUnderWay(const Request& request) {
+  return request.state == Request::State::kSent || request.state == Request::State::kWaiting;
 }
 
 }  // namespace
@@ -48,8 +46,10 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
         DeliverText(resources_, request, kErrorTooManyRedirects);
-      } else if (ClientOf(request)->delayed() > 0) {
-        Delay(request);  // Not past an older command of its client that waits.
+      } else if (request->overtaken) {
+        GiveUp(request);
+      } else if (ClientOf(request)->delayed() > 0 || WouldBeBehindYounger(*request)) {
+        Delay(request);  // Not past an older command of its client, nor behind a younger one.
       } else {
         FollowMoved(request, redirect, from);
       }
@@ -78,6 +78,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
 
 void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
                          UpstreamConnection* from) {
+  ClientOf(request)->NoteStray();
   const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
   (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
   if (moved) topology_.RequestRefresh();
@@ -112,26 +113,38 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   link.AcceptAgain(request);
 }
 
-// Older commands of the same client that share a key with `request` and wait for a retry can not be
-// executed any more: they would change places with `request`, which has been, or may have been,
-// executed. A server would have answered them with an error, too.
+// Older commands of the same client that must not come behind `request` can not be executed any
+// more. One that waits for a retry is answered with an error, as a server would have done; one that
+// is under way at another node since a redirect will be, should that node not execute it either.
 void Router::OnOvertaking(const Request* request) {
-  const ReplyQueue* client = ClientOf(request);
+  ReplyQueue* client = ClientOf(request);
+  bool has_strays = false;
+  AnyInFlight(*client, [&](Request& other) {
+    const bool is_stray = other.redirects > 0 && other.state != Request::State::kAnswered;
+    has_strays |= is_stray;
+    if (!IsOlder(other, *request)) return has_strays;
+    if ((is_stray || other.state == Request::State::kDelayed) && MustKeepOrder(other, *request))
+      other.overtaken = true;
+    return false;
+  });
+  if (!has_strays) client->ForgetStrays();
+  if (client->delayed() > 0) DropOvertaken(client);
+}
+
+// Those of the client's commands that wait.
+void Router::DropOvertaken(ReplyQueue* client) {
   RequestList overtaken;
-  for (Request* older = delayed_.Front(); older != nullptr;) {
-    Request* next = delayed_.Next(older);
-    if (ClientOf(older) == client && older->slot == request->slot && IsOlder(older, request) &&
-        !(older->read_only && request->read_only) &&
-        MayShareKey({*older->spec, older->bytes.view()}, {*request->spec, request->bytes.view()})) {
-      older->ListLink<struct InUpstreamQueue>::Unlink();
-      overtaken.PushBack(older);
+  for (Request* request = delayed_.Front(); request != nullptr;) {
+    Request* next = delayed_.Next(request);
+    if (request->overtaken && ClientOf(request) == client) {
+      request->ListLink<struct InUpstreamQueue>::Unlink();
+      overtaken.PushBack(request);
     }
-    older = next;
+    request = next;
   }
-  while (Request* older = overtaken.PopFront()) {
-    ClientOf(older)->SubDelayed();
-    resources_.stats.errors_unreachable.Add();
-    DeliverText(resources_, older, kErrorUnreachable);
+  while (Request* request = overtaken.PopFront()) {
+    client->SubDelayed();
+    GiveUp(request);
   }
 }
 
@@ -162,7 +175,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
     return DeliverText(resources_, request, kErrorUploadLost);
   if ((sent || (request->is_upload && !request->is_cut)) && !request->read_only) {
     resources_.stats.errors_outcome_unknown.Add();
-    if (ClientOf(request)->delayed() > 0) OnOvertaking(request);
+    if (ClientOf(request)->MayBeOvertaken()) OnOvertaking(request);
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;
@@ -179,7 +192,7 @@ void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view
 // ---- later
 
 bool Router::Expired(const Request* request, int64_t now_ns) const {
-  if (request->once) return true;
+  if (request->once || request->overtaken) return true;
   return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
 }
 
@@ -192,13 +205,15 @@ bool Router::TryDelay(Request* request) {
 }
 
 void Router::Delay(Request* request) {
+  if (request->overtaken) [[unlikely]]
+    return GiveUp(request);
   resources_.stats.retries.Add();
   request->state = Request::State::kDelayed;
   request->was_delayed = true;
   request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   // In the order of issue, which is the order in which they will go out again.
   Request* before = delayed_.Back();
-  while (before != nullptr && IsOlder(request, before)) before = delayed_.Previous(before);
+  while (before != nullptr && IsOlder(*request, *before)) before = delayed_.Previous(before);
   before == nullptr ? delayed_.PushFront(request) : delayed_.InsertAfter(request, before);
   if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
   if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
@@ -207,22 +222,14 @@ void Router::Delay(Request* request) {
 // Requests of the clients of `due` that are under way, by slot.
 std::vector<const Request*> Router::UnderWayBeside(const RequestList& due) const {
   std::vector<const Request*> under_way;
-  const auto consider = [&under_way](const Request* request) {
-    const bool goes =
-        request->state == Request::State::kSent || request->state == Request::State::kWaiting;
-    if (goes && request->slot != Request::kNoSlot) under_way.push_back(request);
-  };
   std::unordered_set<const ReplyQueue*> clients;
   for (const Request* request = due.Front(); request != nullptr; request = due.Next(request)) {
     const ReplyQueue* client = ClientOf(request);
     if (client == nullptr || !clients.insert(client).second) continue;
-    for (const Request* other = client->Front(); other != nullptr; other = client->Next(other)) {
-      if (!other->is_split) {
-        consider(other);
-      } else {
-        for (const Request* part : other->split->parts) consider(part);
-      }
-    }
+    AnyInFlight(*client, [&under_way](const Request& other) {
+      if (IsUnderWay(other) && other.slot != Request::kNoSlot) under_way.push_back(&other);
+      return false;
+    });
   }
   std::ranges::sort(under_way, {}, &Request::slot);
   return under_way;
@@ -233,11 +240,18 @@ std::vector<const Request*> Router::UnderWayBeside(const RequestList& due) const
 // an older one may be on its way to a former owner of the slot.
 bool Router::WouldChangePlaces(const Request& request, const Request& other) const {
   if (ClientOf(&other) != ClientOf(&request) || other.order == request.order) return false;
-  if (other.read_only && request.read_only) return false;
   const bool goes_elsewhere = other.placed_epoch < table_.changed_epoch(other.slot);
-  if (IsOlder(&other, &request) && !goes_elsewhere) return false;
-  return other.is_unit || request.is_unit ||
-         MayShareKey({*other.spec, other.bytes.view()}, {*request.spec, request.bytes.view()});
+  if (IsOlder(other, request) && !goes_elsewhere) return false;
+  return MustKeepOrder(request, other);
+}
+
+// Whether a request that has been sent on once already, and comes back, would now go behind a
+// younger one that did not have to go there first.
+bool Router::WouldBeBehindYounger(const Request& request) const {
+  return request.redirects > 1 &&
+         AnyInFlight(*ClientOf(&request), [this, &request](const Request& other) {
+           return IsUnderWay(other) && WouldChangePlaces(request, other);
+         });
 }
 
 void Router::RunDelayed() {

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <string>
 
-#include "proxy/command_conflict.h"
+#include "proxy/request_order.h"
 #include "proxy/router.h"
 #include "proxy/upstream_node.h"
 #include "resp/request_scanner.h"
@@ -51,24 +51,10 @@ bool Router::AwaitFunctions(Request* request, const UpstreamNode& node) {
 
 // Whether a younger command of its client is under way that may share a key with it.
 bool Router::IsOvertaken(const Request& request) const {
-  const auto conflicts = [&request](const Request& other) {
-    if (other.slot != request.slot || (other.read_only && request.read_only)) return false;
-    return other.state == Request::State::kAnswered || other.is_unit ||
-           MayShareKey({*other.spec, other.bytes.view()}, {*request.spec, request.bytes.view()});
-  };
   const ReplyQueue* client = ClientOf(&request);
-  if (client->delayed() > 0) return true;
-  for (const Request* other = client->Next(&request); other != nullptr;
-       other = client->Next(other)) {
-    if (!other->is_split) {
-      if (conflicts(*other)) return true;
-      continue;
-    }
-    for (const Request* part : other->split->parts) {
-      if (part->slot == request.slot && !(part->read_only && request.read_only)) return true;
-    }
-  }
-  return false;
+  return client->delayed() > 0 || AnyInFlight(*client, [&request](const Request& other) {
+           return IsOlder(request, other) && MustKeepOrder(request, other);
+         });
 }
 
 }  // namespace rcproxy::proxy

@@ -230,7 +230,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   request->pieces.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
   const ReplyQueue* client = ClientOf(request);
-  if (client != nullptr && client->delayed() > 0) [[unlikely]]
+  if (client != nullptr && client->MayBeOvertaken()) [[unlikely]]
     observer_.OnOvertaking(request);
   DeliverReply(resources_, request, chunk, frame);
   if (is_set_aside_) [[unlikely]]

@@ -74,7 +74,8 @@ class UpstreamObserver {
   // it was put elsewhere, false when the error is the answer.
   virtual bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
                             UpstreamConnection* from) = 0;
-  // `request` has been executed while an older one of its client waits for a retry.
+  // `request` has been executed while an older one of its client may be under way elsewhere, or
+  // waits for a retry.
   virtual void OnOvertaking(const Request* request) = 0;
   // The request was given to a connection that failed. `sent`: some of its bytes may have reached
   // the node.
