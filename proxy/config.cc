@@ -1,5 +1,6 @@
 #include "proxy/config.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/ascii.h"
@@ -105,12 +106,36 @@ absl::StatusOr<Face> ParseFace(std::string_view text) {
       absl::StrCat("--face: \"", std::string(text), "\" is not standalone or cluster"));
 }
 
+namespace {
+
+// The first name of each is what CONFIG GET shows; the others, and the numbers, are habit.
+constexpr struct {
+  std::string_view name;
+  ReadPreference preference;
+} kReadPreferences[] = {
+    {"primary", ReadPreference::kPrimary}, {"prefer_primary", ReadPreference::kPreferPrimary},
+    {"replica", ReadPreference::kReplica}, {"prefer_replica", ReadPreference::kPreferReplica},
+    {"any", ReadPreference::kAny},         {"nearest", ReadPreference::kNearest},
+    {"0", ReadPreference::kPrimary},       {"master", ReadPreference::kPrimary},
+    {"1", ReadPreference::kPreferReplica}, {"slave", ReadPreference::kPreferReplica},
+    {"2", ReadPreference::kPreferReplica}, {"replica_same_zone", ReadPreference::kPreferReplica},
+};
+
+}  // namespace
+
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
-  if (text == "0" || text == "primary" || text == "master") return ReadPreference::kPrimary;
-  if (text == "1" || text == "replica" || text == "slave") return ReadPreference::kReplica;
-  if (text == "2" || text == "replica_same_zone") return ReadPreference::kReplicaSameZone;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--read_prefer: \"", std::string(text), "\" is not primary, replica or replica_same_zone"));
+  const auto* found =
+      std::ranges::find(kReadPreferences, text, [](auto& known) { return known.name; });
+  if (found != std::end(kReadPreferences)) return found->preference;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--read_prefer: \"", std::string(text),
+                   "\" is not primary, prefer_primary, replica, prefer_replica, any or nearest"));
+}
+
+std::string_view NameOf(ReadPreference preference) {
+  return std::ranges::find(kReadPreferences, preference,
+                           [](auto& known) { return known.preference; })
+      ->name;
 }
 
 absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text) {
@@ -139,6 +164,7 @@ absl::Status Config::ValidateLongestTimes() const {
       {client_stall_timeout_ms, 1000, "client_stall_timeout"},
       {subscription_ping_ms, 1000, "subscription_ping_interval"},
       {subscriber_output_soft_s, 1, "subscriber_output_soft_s"},
+      {read_your_writes_ms, 1000, "read_your_writes"},
       {client_idle_timeout_s, 1, "timeout"},
       {startup_timeout_s, 1, "startup_timeout_s"},
       {drain_timeout_s, 1, "drain_timeout_s"},
@@ -170,6 +196,8 @@ absl::Status Config::Validate() const {
       {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1, "client_stall_timeout"},
       {subscription_ping_ms, 10, "subscription_ping_interval"},
+      {zone_spill_requests, 1, "zone_spill_requests"},
+      {read_your_writes_ms, 0, "read_your_writes"},
       {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
       {subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
       {static_cast<int64_t>(subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
@@ -210,10 +238,8 @@ absl::Status Config::Validate() const {
                                                    " addresses, but a cluster has ",
                                                    cluster::kSlotCount, " slots to share"));
   }
-  if (read_prefer == ReadPreference::kReplicaSameZone && zone_prefix.empty()) {
-    return absl::InvalidArgumentError(
-        "--read_prefer=replica_same_zone needs --zone_prefix: the beginning of the addresses of "
-        "the nodes in this zone, for example 10.1.");
+  if (!zones.rules.empty() && zones.own.empty()) {
+    return absl::InvalidArgumentError("--zone_map needs --zone: the name of rcproxy's own");
   }
   return absl::OkStatus();
 }

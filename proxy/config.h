@@ -10,10 +10,19 @@
 
 #include "absl/status/statusor.h"
 #include "cluster/topology.h"
+#include "proxy/zone.h"
 
 namespace rcproxy::proxy {
 
-enum class ReadPreference : uint8_t { kPrimary, kReplica, kReplicaSameZone };
+// Who serves reads.
+enum class ReadPreference : uint8_t {
+  kPrimary,
+  kPreferPrimary,  // A replica while the primary cannot be reached.
+  kReplica,        // Never the primary.
+  kPreferReplica,  // The primary while no replica can be reached.
+  kAny,
+  kNearest,  // Whichever answers soonest.
+};
 // What becomes of a command whose keys lie in several slots.
 enum class CrossSlot : uint8_t {
   kStrict,   // CROSSSLOT, as from a cluster.
@@ -79,7 +88,10 @@ struct Config {
   bool spread_publishes = false;
   uint64_t monitor_lines_per_s = 10'000;  // Per worker.
   ReadPreference read_prefer = ReadPreference::kPrimary;
-  std::string zone_prefix;
+  Zones zones;
+  uint32_t zone_spill_requests = 512;
+  int64_t read_your_writes_ms = 0;     // 0: reads of a client may miss its last writes.
+  uint64_t replica_lag_bytes_max = 0;  // 0: any.
   CrossSlot cross_slot = CrossSlot::kSplit;
   Face face = Face::kStandalone;
   // Every instance, with Face::kCluster; none: where the client has connected to.
@@ -113,6 +125,7 @@ absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list);
 absl::StatusOr<Face> ParseFace(std::string_view text);
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
+std::string_view NameOf(ReadPreference preference);
 absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
 
 }  // namespace rcproxy::proxy

@@ -88,16 +88,10 @@ std::string Password(const ServerFacts& facts) {
 }
 
 std::string ReadPreferenceName(const ServerFacts& facts) {
-  switch (facts.config->read_prefer) {
-    case ReadPreference::kPrimary:
-      return "primary";
-    case ReadPreference::kReplica:
-      return "replica";
-    case ReadPreference::kReplicaSameZone:
-      return "replica_same_zone";
-  }
-  return "";
+  return std::string(NameOf(facts.config->read_prefer));
 }
+
+std::string Zone(const ServerFacts& facts) { return facts.config->zones.own; }
 
 std::string CrossSlotName(const ServerFacts& facts) {
   switch (facts.config->cross_slot) {
@@ -173,7 +167,9 @@ constexpr Parameter kParameters[] = {
     {"log_every_n", Field<&Config::log_every_n>},
     {"memory_limit_bytes", Field<&Config::memory_limit_bytes>},
     {"read_prefer", ReadPreferenceName},
+    {"read_your_writes", Milliseconds<&Config::read_your_writes_ms>},
     {"redirects_max", Field<&Config::redirects_max>},
+    {"replica_lag_bytes_max", Field<&Config::replica_lag_bytes_max>},
     {"request_args_max", Field<&Config::request_args_max>},
     {"request_bulk_bytes_max", Field<&Config::request_bulk_bytes_max>},
     {"request_bytes_max", Field<&Config::request_bytes_max>},
@@ -185,7 +181,8 @@ constexpr Parameter kParameters[] = {
     {"subscriber_output_soft_bytes", Field<&Config::subscriber_output_soft_bytes>},
     {"subscriptions_per_client_max", Field<&Config::subscriptions_per_client_max>},
     {"workers", Field<&Config::workers>},
-    {"zone_prefix", Field<&Config::zone_prefix>},
+    {"zone", Zone},
+    {"zone_spill_requests", Field<&Config::zone_spill_requests>},
 };
 
 const Parameter* FindParameter(std::string_view name) {

@@ -32,8 +32,8 @@ TEST(ConfigGetTest, OurOwnFlags) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("CONFIG GET connect_timeout"), Pair("connect_timeout", "1s"));
   EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "primary"));
-  local.config.read_prefer = ReadPreference::kReplicaSameZone;
-  EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "replica_same_zone"));
+  local.config.read_prefer = ReadPreference::kPreferReplica;
+  EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "prefer_replica"));
   local.config.startup_nodes = {{"127.0.0.1", 7000}, {"::1", 7001}};
   EXPECT_EQ(local.Ask("CONFIG GET startup_nodes"),
             Pair("startup_nodes", "127.0.0.1:7000,[::1]:7001"));

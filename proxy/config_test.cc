@@ -111,11 +111,15 @@ TEST(ReadPreferenceTest, HasNamesAndNumbers) {
   EXPECT_EQ(*ParseReadPreference("primary"), ReadPreference::kPrimary);
   EXPECT_EQ(*ParseReadPreference("0"), ReadPreference::kPrimary);
   EXPECT_EQ(*ParseReadPreference("replica"), ReadPreference::kReplica);
-  EXPECT_EQ(*ParseReadPreference("1"), ReadPreference::kReplica);
-  EXPECT_EQ(*ParseReadPreference("replica_same_zone"), ReadPreference::kReplicaSameZone);
-  EXPECT_EQ(*ParseReadPreference("2"), ReadPreference::kReplicaSameZone);
-  EXPECT_EQ(Message(ParseReadPreference("nearest").status()),
-            "--read_prefer: \"nearest\" is not primary, replica or replica_same_zone");
+  EXPECT_EQ(*ParseReadPreference("1"), ReadPreference::kPreferReplica) << "as in the Go rcproxy";
+  EXPECT_EQ(*ParseReadPreference("2"), ReadPreference::kPreferReplica);
+  for (const char* name :
+       {"primary", "prefer_primary", "replica", "prefer_replica", "any", "nearest"})
+    EXPECT_EQ(NameOf(*ParseReadPreference(name)), name);
+  EXPECT_EQ(
+      Message(ParseReadPreference("far").status()),
+      "--read_prefer: \"far\" is not primary, prefer_primary, replica, prefer_replica, any or "
+      "nearest");
 }
 
 TEST(ConfigTest, TheDefaultsAreValid) {
@@ -152,7 +156,12 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"startup_timeout_s", [](Config* c) { c->startup_timeout_s = -1; }},
       {"backend_idle_timeout_s", [](Config* c) { c->backend_idle_timeout_s = -1; }},
       {"backend_idle_timeout_s", [](Config* c) { c->backend_idle_timeout_s = INT64_MAX; }},
-      {"zone_prefix", [](Config* c) { c->read_prefer = ReadPreference::kReplicaSameZone; }},
+      {"zone_map",
+       [](Config* c) {
+         c->zones.rules = {{"10.", "a"}};
+       }},
+      {"zone_spill_requests", [](Config* c) { c->zone_spill_requests = 0; }},
+      {"read_your_writes", [](Config* c) { c->read_your_writes_ms = -1; }},
   };
   for (const auto& c : cases) {
     Config config;

@@ -43,10 +43,23 @@ DEFINE_uint32(request_bulk_bytes_max, 512u << 20, "Longest argument of a command
 DEFINE_uint32(request_bytes_max, 1u << 30, "Longest command");
 DEFINE_uint32(redirects_max, 16,
               "Most redirects of one request before it is answered with an error");
-DEFINE_string(read_prefer, "primary",
-              "Who serves reads: primary (0), replica (1), or replica_same_zone (2), which prefers "
-              "replicas whose address begins with --zone_prefix");
-DEFINE_string(zone_prefix, "", "Beginning of the addresses of the nodes in this zone");
+DEFINE_string(
+    read_prefer, "primary",
+    "Who serves reads: primary (0), prefer_primary (a replica while it cannot be reached), "
+    "replica, prefer_replica (1; the primary while none can be reached), any, or nearest. "
+    "2 is prefer_replica, and wants to know the zone");
+DEFINE_string(zone, "", "rcproxy's availability zone: nodes in it are preferred by --read_prefer");
+DEFINE_string(zone_map, "",
+              "Zones of nodes that do not announce theirs: BEGINNING_OF_ADDRESS=ZONE,...");
+DEFINE_string(zone_prefix, "", "Beginning of the addresses of the nodes in rcproxy's zone");
+DEFINE_uint32(zone_spill_requests, 512,
+              "Requests in flight at a node in the zone from which on others are asked, too");
+DEFINE_string(read_your_writes, "0",
+              "For how long after a write of a client its own reads go to the primary");
+DEFINE_uint64(
+    replica_lag_bytes_max, 0,
+    "Replicas that the last cluster map shows to be further behind their primary serve no reads "
+    "(see --slots_reload_interval); 0 = any may");
 DEFINE_string(
     cross_slot, "split",
     "Commands whose keys lie in several slots: strict answers CROSSSLOT, split splits those whose "
@@ -143,6 +156,22 @@ absl::Status ParseMilliseconds(const char* flag, const std::string& text, int64_
       absl::StrCat("--", flag, ": \"", text, "\" is not a time such as 250ms or 5s"));
 }
 
+absl::Status ReadZones(Config* config) {
+  auto rules = ParseZoneMap(FLAGS_zone_map);
+  if (!rules.ok()) return rules.status();
+  config->zones = {.own = FLAGS_zone, .own_prefix = FLAGS_zone_prefix, .rules = *std::move(rules)};
+  const bool wants_zone = FLAGS_read_prefer == "2" || FLAGS_read_prefer == "replica_same_zone";
+  if (wants_zone && FLAGS_zone.empty() && FLAGS_zone_prefix.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--read_prefer=", FLAGS_read_prefer,
+                     " needs --zone, or --zone_prefix: the beginning of the addresses of the nodes "
+                     "in this zone, for example 10.1."));
+  }
+  config->zone_spill_requests = FLAGS_zone_spill_requests;
+  config->replica_lag_bytes_max = FLAGS_replica_lag_bytes_max;
+  return absl::OkStatus();
+}
+
 absl::Status ReadAddresses(Config* config) {
   auto listen = ParseListenAddresses(FLAGS_addr);
   if (!listen.ok()) return listen.status();
@@ -150,9 +179,17 @@ absl::Status ReadAddresses(Config* config) {
   auto nodes = ParseStartupNodes(FLAGS_startup_nodes);
   if (!nodes.ok()) return nodes.status();
   config->startup_nodes = *std::move(nodes);
+  return absl::OkStatus();
+}
+
+absl::Status ReadReplicas(Config* config) {
   auto preference = ParseReadPreference(FLAGS_read_prefer);
   if (!preference.ok()) return preference.status();
   config->read_prefer = *preference;
+  return ReadZones(config);
+}
+
+absl::Status ReadCrossSlot(Config* config) {
   auto cross_slot = ParseCrossSlot(FLAGS_cross_slot);
   if (!cross_slot.ok()) return cross_slot.status();
   config->cross_slot = *cross_slot;
@@ -183,6 +220,7 @@ absl::Status ReadTimes(Config* config) {
       {"learn_commands_interval", FLAGS_learn_commands_interval,
        &config->learn_commands_interval_ms},
       {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
+      {"read_your_writes", FLAGS_read_your_writes, &config->read_your_writes_ms},
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},
       {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
@@ -230,13 +268,14 @@ void ReadLimits(Config* config) {
 absl::StatusOr<Config> ConfigFromFlags() {
   Config config;
   if (absl::Status status = ReadAddresses(&config); !status.ok()) return status;
+  if (absl::Status status = ReadReplicas(&config); !status.ok()) return status;
+  if (absl::Status status = ReadCrossSlot(&config); !status.ok()) return status;
   if (absl::Status status = ReadFace(&config); !status.ok()) return status;
   if (absl::Status status = ReadTimes(&config); !status.ok()) return status;
   ReadLimits(&config);
   const unsigned cores = std::thread::hardware_concurrency();
   config.workers = FLAGS_workers == 0 ? static_cast<int>(cores == 0 ? 1 : cores) : FLAGS_workers;
   config.learn_commands = FLAGS_learn_commands;
-  config.zone_prefix = FLAGS_zone_prefix;
   config.requirepass = FLAGS_requirepass;
   config.upstream_username = FLAGS_upstream_username;
   config.upstream_password = FLAGS_upstream_password;

@@ -98,8 +98,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->client_idle_timeout_s, 60);
   EXPECT_EQ(config->maxclients, 5u);
   EXPECT_EQ(config->client_pipeline_max, 7u);
-  EXPECT_EQ(config->read_prefer, ReadPreference::kReplicaSameZone);
-  EXPECT_EQ(config->zone_prefix, "10.1.");
+  EXPECT_EQ(config->read_prefer, ReadPreference::kPreferReplica);
+  EXPECT_EQ(config->zones.own_prefix, "10.1.");
   EXPECT_EQ(config->requirepass, "secret");
   EXPECT_EQ(config->upstream_username, "user");
   EXPECT_EQ(config->upstream_password, "word");
@@ -132,6 +132,10 @@ TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
   EXPECT_NE(Error().find("--read_prefer"), std::string::npos);
   Set("read_prefer", "2");
   EXPECT_NE(Error().find("--zone_prefix"), std::string::npos);
+  Set("zone", "a");
+  Set("zone_map", "10.");
+  EXPECT_NE(Error().find("--zone_map"), std::string::npos);
+  Set("zone_map", "");
   Set("face", "two");
   EXPECT_NE(Error().find("--face"), std::string::npos);
   Set("face", "cluster");

@@ -10,6 +10,7 @@
 #include "cluster/hash_slot.h"
 #include "proxy/command_conflict.h"
 #include "proxy/errors.h"
+#include "proxy/read_choice.h"
 #include "proxy/reply_merger.h"
 #include "proxy/request_order.h"
 #include "proxy/split_state.h"
@@ -27,6 +28,8 @@ using resp::CommandView;
 using uring::Chunk;
 
 namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
 
 // The slot that all keys share, or -1.
 int CommonSlot(const CommandView& command, const KeyRuns& keys) {
@@ -289,8 +292,13 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     node = NodeOutsideSlots(request);
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
-    if (MayAskReplica(*request) && !shard.replicas.empty()) {
-      if (UpstreamConnection* link = ReplicaLink(shard, request->resp3)) return link;
+    if (request->prefers_replica && MayAskReplica(*request)) [[unlikely]] {
+      const ReadPreference preference = PreferenceOfReaders(resources_.config);
+      UpstreamConnection* link = ChooseCopy(resources_.config, shard, preference, request->resp3);
+      if (link != nullptr || preference == ReadPreference::kReplica) {
+        link != nullptr ? resources_.stats.reads_balanced.Add() : NoteUnreachable(request);
+        return link;
+      }
     }
     node = shard.primary;
   }
@@ -305,15 +313,21 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     return OwnLink(request, node);
   UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
   if (link.CanAccept()) return &link;
+  NoteUnreachable(request);
+  return nullptr;
+}
+
+void Router::NoteUnreachable(Request* request) {
   request->failure = Request::Failure::kUnreachable;
   topology_.RequestRefresh();  // Perhaps another node has taken over.
-  return nullptr;
 }
 
 // Kept out of the way of reads.
 [[gnu::noinline]] void Router::NoteWrite(const Request* request, const UpstreamNode& node) {
-  if (ReplyQueue* client = ClientOf(request))
-    client->writes().Note(node.write_mark(), resources_.writes);
+  ReplyQueue* client = ClientOf(request);
+  if (client == nullptr) return;
+  client->writes().Note(node.write_mark(), resources_.writes);
+  if (resources_.config.read_your_writes_ms > 0) client->NoteWriteAt(resources_.io.NowNs());
 }
 
 UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
@@ -325,25 +339,13 @@ UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
   return target.port == 0 ? table_.AnyPrimary() : table_.NodeAt(target);
 }
 
-// What a replica has refused, or lost, goes to the primary: replicas that lag behind the map would
-// otherwise send a request round in circles.
+// What has been redirected goes where the node said: replicas that lag behind the map would send a
+// request round in circles.
 bool Router::MayAskReplica(const Request& request) const {
-  return request.prefers_replica && request.spec->Has(cluster::kFlagReplicaOk) &&
-         request.redirects == 0 && !request.was_delayed && !request.is_private;
-}
-
-UpstreamConnection* Router::ReplicaLink(const ShardRoute& shard, bool resp3) {
-  const bool zone_only = resources_.config.read_prefer == ReadPreference::kReplicaSameZone;
-  UpstreamConnection* other = nullptr;
-  for (size_t tried = 0; tried < shard.replicas.size(); ++tried) {
-    UpstreamNode* node = shard.replicas[shard.next_replica++ % shard.replicas.size()];
-    UpstreamConnection& link = node->link({.replica_reads = true, .resp3 = resp3});
-    if (!link.CanAccept()) continue;
-    const bool same_zone = node->address().host.starts_with(resources_.config.zone_prefix);
-    if (!zone_only || same_zone) return &link;
-    other = &link;
-  }
-  return other;
+  if (!request.spec->Has(cluster::kFlagReplicaOk) || request.redirects > 0 || request.is_private)
+    return false;
+  const int64_t window_ns = resources_.config.read_your_writes_ms * kNsPerMs;
+  return window_ns == 0 || !ClientOf(&request)->HasWrittenSince(resources_.io.NowNs() - window_ns);
 }
 
 char* Router::Place(Request* request, size_t size) {

@@ -145,7 +145,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // The link that should take the request now, or nullptr when it has to be put off.
   UpstreamConnection* LinkFor(Request* request);
   bool MayAskReplica(const Request& request) const;
-  UpstreamConnection* ReplicaLink(const ShardRoute& shard, bool resp3);
+  void NoteUnreachable(Request* request);
+  bool TryAnotherCopy(Request* request, UpstreamNode& node);
   // Space for the command of a request that goes out, or waits, as things stand.
   char* Place(Request* request, size_t size);
   void Dispatch(Request* request);
@@ -157,7 +158,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void Delay(Request* request);
   std::vector<const Request*> UnderWayBeside(const RequestList& due) const;
   bool WouldChangePlaces(const Request& request, const Request& other) const;
-  bool WouldBeBehindYounger(const Request& request) const;
+  bool WouldBeBehindYounger(const Request& request, UpstreamNode& node) const;
   void DropOvertaken(ReplyQueue* client);
   bool TryDelay(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;

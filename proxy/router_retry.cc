@@ -48,8 +48,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
         DeliverText(resources_, request, kErrorTooManyRedirects);
       } else if (request->overtaken) {
         GiveUp(request);
-      } else if (ClientOf(request)->delayed() > 0 || WouldBeBehindYounger(*request)) {
-        Delay(request);  // Not past an older command of its client, nor behind a younger one.
+      } else if (ClientOf(request)->delayed() > 0) {
+        Delay(request);  // Not past an older command of its client that waits.
       } else {
         FollowMoved(request, redirect, from);
       }
@@ -65,6 +65,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kLoading:
     case ErrorKind::kMasterDown:
     case ErrorKind::kReadOnly:
+      if (from->kind().replica_reads) return TryAnotherCopy(request, from->node());
       resources_.stats.retries_cluster_down.Add();
       topology_.RequestRefresh();
       return TryDelay(request);
@@ -94,11 +95,12 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   }
   table_.NoteMoved(redirect.slot, node);
   request->slot = redirect.slot;  // The node knows better where the keys are.
-  Dispatch(request);
+  WouldBeBehindYounger(*request, *node) ? Delay(request) : Dispatch(request);
 }
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
-  if (ClientOf(request)->delayed() > 0) return Delay(request);
+  if (ClientOf(request)->delayed() > 0 || WouldBeBehindYounger(*request, *node))
+    return Delay(request);
   UpstreamConnection* own = request->is_private ? OwnLink(request, node) : nullptr;
   if (request->is_private && own == nullptr) return Delay(request);
   UpstreamConnection& link =
@@ -204,6 +206,17 @@ bool Router::TryDelay(Request* request) {
   return true;
 }
 
+// A replica that can not serve reads is left alone for a while; others can, or the primary.
+bool Router::TryAnotherCopy(Request* request, UpstreamNode& node) {
+  node.LeaveOut();
+  resources_.stats.replicas_left_out.Add();
+  topology_.RequestRefresh();
+  if (Expired(request, resources_.io.NowNs())) return false;
+  request->pieces.Clear(resources_.segments);
+  Dispatch(request);
+  return true;
+}
+
 void Router::Delay(Request* request) {
   if (request->overtaken) [[unlikely]]
     return GiveUp(request);
@@ -245,13 +258,15 @@ bool Router::WouldChangePlaces(const Request& request, const Request& other) con
   return MustKeepOrder(request, other);
 }
 
-// Whether a request that has been sent on once already, and comes back, would now go behind a
-// younger one that did not have to go there first.
-bool Router::WouldBeBehindYounger(const Request& request) const {
-  return request.redirects > 1 &&
-         AnyInFlight(*ClientOf(&request), [this, &request](const Request& other) {
-           return IsUnderWay(other) && WouldChangePlaces(request, other);
-         });
+// Whether a request that has been sent on once already, and would now go to `node`, would be behind
+// a younger one there.
+bool Router::WouldBeBehindYounger(const Request& request, UpstreamNode& node) const {
+  if (request.redirects < 2) return false;
+  const UpstreamConnection& link = node.link({.replica_reads = false, .resp3 = request.resp3});
+  return link.AnyRequest([&request](const Request& other) {
+    return ClientOf(&other) == ClientOf(&request) && IsOlder(request, other) &&
+           MustKeepOrder(request, other);
+  });
 }
 
 void Router::RunDelayed() {

@@ -334,17 +334,39 @@ TEST_F(ReplicaTest, PartsOfReadsGoToReplicasToo) {
   EXPECT_EQ(a.connections(), 0u);
 }
 
-TEST_F(ReplicaTest, TheZoneIsPreferredAndNotRequired) {
-  sim.config.read_prefer = ReadPreference::kReplicaSameZone;
+TEST_F(ReplicaTest, TheZoneIsPreferred) {
   client.replies.SetPrefersReplicas(true);
-  sim.config.zone_prefix = "10.0.0.3";
+  table.NodeAt(AddressOf('C'))->set_in_zone(true);
   for (int i = 0; i < 3; ++i) Send("GET a");
   Greet(c);
   EXPECT_EQ(c.Take(), Wire("GET a") + Wire("GET a") + Wire("GET a"));
   EXPECT_EQ(b.connections(), 0u);
-  sim.config.zone_prefix = "192.168.";
+}
+
+TEST_F(ReplicaTest, WithoutAReplicaReadsWaitWhereThePrimaryMayNotServeThem) {
+  sim.config.read_prefer = ReadPreference::kReplica;
+  client.replies.SetPrefersReplicas(true);
+  table.NodeAt(AddressOf('B'))->OnConnectFailed();
+  table.NodeAt(AddressOf('C'))->OnConnectFailed();
   SendNow("GET a");
-  EXPECT_EQ(a.connections(), 0u) << "any replica is better than none";
+  EXPECT_EQ(a.connections(), 0u);
+  sim.RunFor(sim.config.request_timeout_ms * sim::kMillisecond);
+  Greet(b);
+  EXPECT_EQ(a.connections(), 0u);
+}
+
+TEST_F(ReplicaTest, AClientReadsWhatItHasJustWritten) {
+  sim.config.read_your_writes_ms = 100;
+  GreetBoth();
+  Send("SET a 1");
+  Send("GET a");
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("SET a 1") + Wire("GET a"));
+  Reply(a, "+OK\r\n$1\r\n1\r\n");
+  sim.RunFor(101 * sim::kMillisecond);
+  SendNow("GET a");
+  EXPECT_EQ(a.Take(), "");
+  EXPECT_EQ(b.Take() + c.Take(), Wire("GET a"));
 }
 
 TEST_F(ReplicaTest, WithoutAReachableReplicaThePrimaryServes) {
@@ -367,22 +389,34 @@ TEST_F(ReplicaTest, AReplicaThatSendsUsAwaySendsUsToThePrimary) {
   EXPECT_GE(topology.requests, 1);
 }
 
-TEST_F(ReplicaTest, WhatAReplicaCannotServeThePrimaryDoes) {
+TEST_F(ReplicaTest, WhatAReplicaCannotServeAnotherDoesAtOnce) {
   GreetBoth();
   Send("GET a");
-  sim.RunUntil([this] { return b.HasInput() || c.HasInput(); });
-  Reply(b.HasInput() ? b : c, "-MASTERDOWN Link with MASTER is down\r\n");
-  sim.RunUntil([this] { return a.HasInput(); }, kSecond);
-  EXPECT_EQ(a.Take(), Wire("GET a"));
+  Settle();
+  NodeForTest& first = b.HasInput() ? b : c;
+  NodeForTest& second = b.HasInput() ? c : b;
+  first.Take();
+  Reply(first, "-MASTERDOWN Link with MASTER is down\r\n");
+  EXPECT_EQ(second.Take(), Wire("GET a"));
+  Reply(second, "-LOADING Redis is loading the dataset in memory\r\n");
+  EXPECT_EQ(a.Take(), Wire("GET a")) << "and after all replicas the primary";
+  Reply(a, "+primary\r\n");
+  EXPECT_EQ(client.Take(), "+primary\r\n");
+  EXPECT_EQ(sim.stats.replicas_left_out.value(), 2u);
+  SendNow("GET a");
+  EXPECT_EQ(a.Take(), Wire("GET a")) << "both are left out for a while";
 }
 
-TEST_F(ReplicaTest, WhatAReplicaHasLostThePrimaryServes) {
+TEST_F(ReplicaTest, WhatAReplicaHasLostAnotherServes) {
   GreetBoth();
   Send("GET a");
-  sim.RunUntil([this] { return b.HasInput() || c.HasInput(); });
-  (b.HasInput() ? b : c).peer().Reset();
-  sim.RunUntil([this] { return a.HasInput(); }, kSecond);
-  EXPECT_EQ(a.Take(), Wire("GET a"));
+  Settle();
+  NodeForTest& first = b.HasInput() ? b : c;
+  NodeForTest& second = b.HasInput() ? c : b;
+  table.NodeAt(&first == &b ? AddressOf('B') : AddressOf('C'))->OnConnectFailed();
+  first.peer().Reset();
+  sim.RunUntil([&] { return second.HasInput(); }, kSecond);
+  EXPECT_EQ(second.Take(), Wire("GET a"));
 }
 
 // ---- our own commands

@@ -49,18 +49,30 @@ void RoutingTable::NoteMoved(uint16_t slot, UpstreamNode* node) {
   SetOwner(slot, ShardFor(node));
 }
 
+bool RoutingTable::MayServeReads(const cluster::Topology& topology, const cluster::Shard& shard,
+                                 uint16_t replica) const {
+  const cluster::Node& node = topology.nodes()[replica];
+  if (!node.is_online) return false;
+  const auto lag_max = static_cast<int64_t>(resources_.config.replica_lag_bytes_max);
+  if (lag_max == 0 || shard.primary == cluster::Shard::kNoNode) return true;
+  return topology.nodes()[shard.primary].replication_offset - node.replication_offset <= lag_max;
+}
+
 bool RoutingTable::Adopt(const cluster::Topology& topology) {
   ++epoch_;
   ForEachNode([](UpstreamNode& node) { node.set_retired(true); });
   std::vector<UpstreamNode*> nodes;
-  for (const cluster::Node& node : topology.nodes()) nodes.push_back(NodeAt(node.address));
+  for (const cluster::Node& node : topology.nodes()) {
+    nodes.push_back(NodeAt(node.address));
+    nodes.back()->set_in_zone(resources_.config.zones.IsOwn(node));
+  }
 
   std::vector<ShardRoute> shards(1);
   for (const cluster::Shard& shard : topology.shards()) {
     ShardRoute route;
     if (shard.primary != cluster::Shard::kNoNode) route.primary = nodes[shard.primary];
     for (const uint16_t replica : shard.replicas) {
-      if (topology.nodes()[replica].is_online) route.replicas.push_back(nodes[replica]);
+      if (MayServeReads(topology, shard, replica)) route.replicas.push_back(nodes[replica]);
     }
     shards.push_back(std::move(route));
   }

@@ -24,8 +24,8 @@ namespace rcproxy::proxy {
 
 struct ShardRoute {
   UpstreamNode* primary = nullptr;
-  std::vector<UpstreamNode*> replicas;  // Online ones.
-  mutable uint32_t next_replica = 0;
+  std::vector<UpstreamNode*> replicas;  // Online ones that are not too far behind.
+  mutable uint32_t next_copy = 0;       // Whose turn it is to serve a read.
 };
 
 class RoutingTable {
@@ -67,6 +67,8 @@ class RoutingTable {
  private:
   uint16_t ShardFor(UpstreamNode* primary);
   void SetOwner(uint16_t slot, uint16_t shard);
+  bool MayServeReads(const cluster::Topology& topology, const cluster::Shard& shard,
+                     uint16_t replica) const;
   void NoteLostPrimaries(const std::vector<ShardRoute>& before);
 
   Resources& resources_;

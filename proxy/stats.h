@@ -59,6 +59,9 @@ class Counter {
   X(redirects_exhausted, counter, "Requests that were redirected too often")                       \
   X(retries, counter, "Requests put back to be tried again after a delay")                         \
   X(retries_tryagain, counter, "Retries because of TRYAGAIN")                                      \
+  X(reads_balanced, counter, "Reads that went to a copy that --read_prefer chose")                 \
+  X(replicas_left_out, counter,                                                                    \
+    "Times a replica could not serve a read, and was left out for a second")                       \
   X(retries_cluster_down, counter,                                                                 \
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \

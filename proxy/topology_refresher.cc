@@ -146,8 +146,10 @@ void TopologyRefresher::Accept(cluster::Topology topology) {
   const int64_t interval_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
   Schedule(interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1)));
   if (last_ != nullptr && last_->SameAs(topology)) {
+    last_ = std::make_shared<const cluster::Topology>(std::move(topology));
     if (again) RequestRefresh();
-    publish_(last_);  // MOVED may have made workers believe otherwise meanwhile.
+    // How far replicas are behind has changed, and MOVED may have made workers believe otherwise.
+    publish_(last_);
     return;
   }
   resources_.stats.topology_changes.Add();

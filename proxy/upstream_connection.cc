@@ -149,6 +149,7 @@ void UpstreamConnection::Queue(Request* request) {
   request->state = Request::State::kSent;
   if (pending_.IsEmpty()) progress_ns_ = resources_.io.NowNs();
   pending_.PushBack(request);
+  ++in_flight_;
   resources_.stats.requests_sent.Add();
   resources_.MarkDirty(resources_.dirty_upstreams, this);
   if (request->is_upload) [[unlikely]]
@@ -176,6 +177,8 @@ void UpstreamConnection::OnSent(size_t bytes, int error) {
 // ---- replies
 
 void UpstreamConnection::OnReceived(Slice data) {
+  if (resources_.config.read_prefer == ReadPreference::kNearest && !pending_.IsEmpty()) [[unlikely]]
+    node_.NoteLatency(resources_.io.NowNs() - pending_.Front()->issued_ns);
   progress_ns_ = resources_.io.NowNs();
   resources_.stats.upstream_bytes_received.Add(data.size());
   std::string_view rest = data.view();
@@ -219,6 +222,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     return;
   pending_.PrefetchSecond();
   Request* request = pending_.PopFront();
+  --in_flight_;
   CHECK(request->state == Request::State::kSent);
   if (request->is_private) [[unlikely]]
     GiveBack(request);
@@ -377,6 +381,7 @@ void UpstreamConnection::CloseIdle() {
 void UpstreamConnection::LoseRequests() {
   RequestList lost;
   lost.TakeAll(&pending_);
+  in_flight_ = 0;
   Request* front = lost.Front();
   if (front != nullptr && front->streaming && front->sink == Request::Sink::kClient) {
     resources_.stats.clients_closed_partial_reply.Add();

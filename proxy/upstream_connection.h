@@ -139,6 +139,18 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
   // Walks over them.
   size_t CountRequests() const;
+  // Whether `is_meant` is true of one of them.
+  template <class Predicate>
+  bool AnyRequest(Predicate&& is_meant) const {
+    for (const RequestList* list : {&pending_, &waiting_}) {
+      for (const Request* r = list->Front(); r != nullptr; r = list->Next(r)) {
+        if (is_meant(*r)) return true;
+      }
+    }
+    return false;
+  }
+  // Those that have been sent, or will be at the end of this turn.
+  uint32_t in_flight() const { return in_flight_; }
   int64_t last_used_ns() const { return progress_ns_; }
   // What the node calls this client (CLIENT ID); 0 when that is not known. Own connections only.
   int64_t client_id() const { return client_id_; }
@@ -211,6 +223,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   uint64_t sent_bytes_ = 0;       // Ever taken by it.
   RequestList waiting_;
   RequestList pending_;
+  uint32_t in_flight_ = 0;  // How many are pending_.
   resp::ReplyScanner scanner_;
   SegmentList partial_;     // Of the reply that is arriving.
   uint32_t unit_left_ = 0;  // Replies that the unit at the front still has; 0 before the first.

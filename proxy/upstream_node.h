@@ -56,6 +56,17 @@ class UpstreamNode {
   void set_new_until_ns(int64_t new_until_ns) { new_until_ns_ = new_until_ns; }
   bool IsNew() const { return resources_.io.NowNs() < new_until_ns_; }
 
+  // Whether it is in rcproxy's availability zone.
+  bool in_zone() const { return in_zone_; }
+  void set_in_zone(bool in_zone) { in_zone_ = in_zone; }
+  // It has said that it cannot serve reads at the moment.
+  void LeaveOut() { left_out_until_ns_ = resources_.io.NowNs() + kLeftOutNs; }
+  bool IsLeftOut() const { return resources_.io.NowNs() < left_out_until_ns_; }
+  // How long its answers have taken lately, the wait in rcproxy included; at first next to nothing,
+  // so that it is tried.
+  int64_t latency_ns() const { return latency_ns_; }
+  void NoteLatency(int64_t ns) { latency_ns_ += (ns - latency_ns_) / kLatencyWeight; }
+
   // No map names it any more: it goes when its last request has gone.
   bool retired() const { return retired_; }
   void set_retired(bool retired) { retired_ = retired; }
@@ -69,6 +80,9 @@ class UpstreamNode {
   }
 
  private:
+  static constexpr int64_t kLeftOutNs = 1'000'000'000;
+  static constexpr int64_t kLatencyWeight = 8;  // Of what was before, against the newest.
+
   std::unique_ptr<UpstreamConnection> NewLink(LinkKind kind);
   bool IsAtLimit() const;
 
@@ -83,6 +97,9 @@ class UpstreamNode {
   int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.
   bool retired_ = false;
+  bool in_zone_ = false;
+  int64_t left_out_until_ns_ = 0;
+  int64_t latency_ns_ = 1;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // By LinkKind::index(). Each is opened when it is needed first.
   std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount> links_;

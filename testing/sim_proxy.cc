@@ -49,6 +49,11 @@ bool SetReadPreference(proxy::Config* config, const std::string& text) {
   return preference.ok();
 }
 
+bool SetZonePrefix(proxy::Config* config, const std::string& text) {
+  config->zones.own_prefix = text;
+  return true;
+}
+
 const std::map<std::string_view, Setter>& Setters() {
   using proxy::Config;
   static const auto& setters = *new std::map<std::string_view, Setter>{
@@ -76,7 +81,9 @@ const std::map<std::string_view, Setter>& Setters() {
       {"backend_idle_connections", Number(&Config::backend_idle_connections)},
       {"backend_idle_timeout_s", Number(&Config::backend_idle_timeout_s)},
       {"read_prefer", SetReadPreference},
-      {"zone_prefix", Text(&Config::zone_prefix)},
+      {"zone_prefix", SetZonePrefix},
+      {"read_your_writes_ms", Number(&Config::read_your_writes_ms)},
+      {"replica_lag_bytes_max", Number(&Config::replica_lag_bytes_max)},
       {"requirepass", Text(&Config::requirepass)},
       {"upstream_username", Text(&Config::upstream_username)},
       {"upstream_password", Text(&Config::upstream_password)},

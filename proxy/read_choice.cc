@@ -1,0 +1,81 @@
+#include "proxy/read_choice.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "proxy/upstream_connection.h"
+#include "proxy/upstream_node.h"
+
+namespace rcproxy::proxy {
+
+namespace {
+
+// One read in so many goes to whose turn it is: of a copy that nobody asks it is not known that it
+// has become the nearest.
+constexpr uint32_t kTrialEvery = 64;
+
+struct Copy {
+  UpstreamConnection* link = nullptr;
+  bool is_near = false;
+  uint64_t cost = 0;
+
+  bool IsBetterThan(const Copy& other) const {
+    if (other.link == nullptr || is_near != other.is_near) return other.link == nullptr || is_near;
+    return cost < other.cost;
+  }
+};
+
+// link is nullptr when it should not be asked.
+Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
+  UpstreamConnection& link = node->link(kind);
+  if (!link.CanAccept() || node->IsLeftOut()) return {};
+  const uint64_t in_flight = link.in_flight();
+  const bool by_time = config.read_prefer == ReadPreference::kNearest;
+  return {.link = &link,
+          .is_near = node->in_zone() && in_flight < config.zone_spill_requests,
+          .cost = (in_flight + 1) * (by_time ? node->latency_ns() : 1)};
+}
+
+// Among the replicas, and the primary if `with_primary`.
+UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool with_primary,
+                         bool resp3) {
+  const size_t replicas = shard.replicas.size();
+  const size_t copies = replicas + (with_primary && shard.primary != nullptr ? 1 : 0);
+  const uint32_t turn = shard.next_copy++;
+  Copy best;
+  for (size_t i = 0; i < copies; ++i) {
+    const size_t index = (turn + i) % copies;
+    Copy copy = index < replicas
+                    ? CopyAt(config, shard.replicas[index], {.replica_reads = true, .resp3 = resp3})
+                    : CopyAt(config, shard.primary, {.resp3 = resp3});
+    if (turn % kTrialEvery == 0) copy.cost = 0;
+    if (copy.link != nullptr && copy.IsBetterThan(best)) best = copy;
+  }
+  return best.link;
+}
+
+}  // namespace
+
+UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
+                               ReadPreference preference, bool resp3) {
+  switch (preference) {
+    case ReadPreference::kPrimary:
+      return nullptr;
+    case ReadPreference::kPreferPrimary: {
+      if (shard.primary != nullptr) {
+        UpstreamConnection& link = shard.primary->link({.resp3 = resp3});
+        if (link.CanAccept()) return &link;
+      }
+      return Best(config, shard, /*with_primary=*/false, resp3);
+    }
+    case ReadPreference::kReplica:
+    case ReadPreference::kPreferReplica:
+      return Best(config, shard, /*with_primary=*/false, resp3);
+    case ReadPreference::kAny:
+    case ReadPreference::kNearest:
+      return Best(config, shard, /*with_primary=*/true, resp3);
+  }
+  return nullptr;
+}
+
+}  // namespace rcproxy::proxy

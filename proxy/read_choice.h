@@ -1,0 +1,29 @@
+// Which copy of a shard serves a read that may be answered by a replica.
+//
+// Copies in rcproxy's zone come before others, unless they have too much to do already; among
+// those the one with the fewest requests in flight, weighted by how long it takes to answer where
+// the nearest is wanted; among equals they take turns.
+//
+// Pure. Thread: the worker's. Per read: a look at each copy of the shard.
+#pragma once
+
+#include <cstdint>
+
+#include "proxy/config.h"
+#include "proxy/routing_table.h"
+
+namespace rcproxy::proxy {
+
+// What holds for a client that wants replicas to be read: --read_prefer, or, where that is the
+// primary and the client has said READONLY, replicas first.
+constexpr ReadPreference PreferenceOfReaders(const Config& config) {
+  return config.read_prefer == ReadPreference::kPrimary ? ReadPreference::kPreferReplica
+                                                        : config.read_prefer;
+}
+
+// The connection to the copy that serves the read; nullptr when none of those that `preference`
+// names first can be asked now (for kReplica: at all).
+UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
+                               ReadPreference preference, bool resp3);
+
+}  // namespace rcproxy::proxy
