@@ -42,13 +42,15 @@ ClientConnection::~ClientConnection() {
   DCHECK(partial_ == nullptr && upload_ == nullptr && backlog_.empty());
 }
 
-void ClientConnection::Start(int fd, int64_t id) {
-  session_.id = id;
-  session_.fd = fd;
+void ClientConnection::Start(const NewClient& client) {
+  session_.id = client.id;
+  session_.fd = client.fd;
+  session_.is_reader = client.is_reader;
   session_.created_ns = session_.last_command_ns = resources_.io.NowNs();
   session_.authenticated = resources_.config.requirepass.empty();
   session_.observer = this;
-  socket_.Adopt(fd);
+  OnSessionChanged();
+  socket_.Adopt(client.fd);
   socket_.StartReceive();
 }
 
@@ -376,7 +378,8 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
 }
 
 void ClientConnection::OnSessionChanged() {
-  const bool by_default = resources_.config.read_prefer != ReadPreference::kPrimary;
+  const bool by_default =
+      session_.is_reader || resources_.config.read_prefer != ReadPreference::kPrimary;
   replies_.SetResp3(session_.protocol == resp::Protocol::kResp3);
   replies_.SetPrefersReplicas(session_.reads_from == ReadsFrom::kReplicas ||
                               (session_.reads_from == ReadsFrom::kDefault && by_default));

@@ -61,6 +61,13 @@ struct ClientContext {
   ClientOwner& owner;
 };
 
+// Somebody who has just connected.
+struct NewClient {
+  int fd;
+  int64_t id;
+  bool is_reader = false;  // Through --replica_addr.
+};
+
 class ClientConnection final : public uring::SocketListener,
                                public Flushable,
                                private SessionObserver,
@@ -70,8 +77,8 @@ class ClientConnection final : public uring::SocketListener,
   explicit ClientConnection(const ClientContext& context);
   ~ClientConnection();
 
-  // Takes over an accepted descriptor.
-  void Start(int fd, int64_t id);
+  // Takes over the descriptor.
+  void Start(const NewClient& client);
   // No more commands; closes when what is under way has been answered.
   void Drain();
   // Closes now.

@@ -65,7 +65,7 @@ absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text) {
   if (colon == text.npos || !absl::SimpleAtoi(std::string(text.substr(colon + 1)), &port) ||
       port > 65535) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--addr: \"", std::string(text), "\" is neither HOST:PORT nor the path of a Unix socket"));
+        "\"", std::string(text), "\" is neither HOST:PORT nor the path of a Unix socket"));
   }
   std::string_view host = text.substr(0, colon);
   if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
@@ -74,14 +74,17 @@ absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text) {
   return address;
 }
 
-absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list) {
+absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view flag,
+                                                                std::string_view list) {
   std::vector<ListenAddress> addresses;
   for (const std::string& text : SplitList(list)) {
     absl::StatusOr<ListenAddress> address = ParseListenAddress(text);
-    if (!address.ok()) return address.status();
+    if (!address.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", std::string(flag), ": ", address.status().message()));
+    }
     addresses.push_back(*std::move(address));
   }
-  if (addresses.empty()) return absl::InvalidArgumentError("--addr is empty");
   return addresses;
 }
 

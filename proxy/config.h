@@ -46,6 +46,7 @@ struct ListenAddress {
 
 struct Config {
   std::vector<ListenAddress> listen;
+  std::vector<ListenAddress> replica_listen;  // For clients whose reads replicas serve.
   std::vector<cluster::NodeAddress> startup_nodes;
   int workers = 1;
 
@@ -119,7 +120,9 @@ struct Config {
 
 // "host:port", "[v6]:port", ":port", or a path beginning with '/' or "unix:".
 absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
-absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view list);
+// Errors name `flag`.
+absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view flag,
+                                                                std::string_view list);
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
 // As startup nodes; may be empty.
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list);

@@ -12,6 +12,8 @@
 DEFINE_string(
     addr, "127.0.0.1:8088",
     "Where to listen: HOST:PORT or the path of a Unix socket; several separated by commas");
+DEFINE_string(replica_addr, "",
+              "As --addr, for clients whose reads replicas serve: as if they had said READONLY");
 DEFINE_string(startup_nodes, "", "Nodes to read the cluster map from at start: HOST:PORT,...");
 DEFINE_int32(workers, 0, "Worker threads; 0 = one per processor");
 DEFINE_string(connect_timeout, "1s", "Longest time to open a connection to a node");
@@ -173,9 +175,13 @@ absl::Status ReadZones(Config* config) {
 }
 
 absl::Status ReadAddresses(Config* config) {
-  auto listen = ParseListenAddresses(FLAGS_addr);
+  auto listen = ParseListenAddresses("addr", FLAGS_addr);
   if (!listen.ok()) return listen.status();
   config->listen = *std::move(listen);
+  if (config->listen.empty()) return absl::InvalidArgumentError("--addr is empty");
+  auto replica_listen = ParseListenAddresses("replica_addr", FLAGS_replica_addr);
+  if (!replica_listen.ok()) return replica_listen.status();
+  config->replica_listen = *std::move(replica_listen);
   auto nodes = ParseStartupNodes(FLAGS_startup_nodes);
   if (!nodes.ok()) return nodes.status();
   config->startup_nodes = *std::move(nodes);

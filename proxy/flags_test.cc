@@ -58,6 +58,10 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.backend_idle_timeout_s, own.backend_idle_timeout_s);
   EXPECT_EQ(config.own_connections_max, own.own_connections_max);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
+  EXPECT_EQ(config.zone_spill_requests, own.zone_spill_requests);
+  EXPECT_EQ(config.read_your_writes_ms, own.read_your_writes_ms);
+  EXPECT_EQ(config.replica_lag_bytes_max, own.replica_lag_bytes_max);
+  EXPECT_TRUE(config.replica_listen.empty());
   EXPECT_EQ(config.face, own.face);
   EXPECT_TRUE(config.announce.empty());
   EXPECT_EQ(config.function_bytes_max, own.function_bytes_max);
@@ -78,6 +82,12 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("client_pipeline_max", "7");
   Set("read_prefer", "2");
   Set("zone_prefix", "10.1.");
+  Set("zone", "a");
+  Set("zone_map", "10.1.=a");
+  Set("zone_spill_requests", "9");
+  Set("read_your_writes", "250ms");
+  Set("replica_lag_bytes_max", "1000");
+  Set("replica_addr", "127.0.0.1:98");
   Set("requirepass", "secret");
   Set("upstream_username", "user");
   Set("upstream_password", "word");
@@ -100,6 +110,12 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->client_pipeline_max, 7u);
   EXPECT_EQ(config->read_prefer, ReadPreference::kPreferReplica);
   EXPECT_EQ(config->zones.own_prefix, "10.1.");
+  EXPECT_EQ(config->zones.own, "a");
+  EXPECT_EQ(config->zones.rules.size(), 1u);
+  EXPECT_EQ(config->zone_spill_requests, 9u);
+  EXPECT_EQ(config->read_your_writes_ms, 250);
+  EXPECT_EQ(config->replica_lag_bytes_max, 1000u);
+  EXPECT_EQ(config->replica_listen.size(), 1u);
   EXPECT_EQ(config->requirepass, "secret");
   EXPECT_EQ(config->upstream_username, "user");
   EXPECT_EQ(config->upstream_password, "word");
@@ -124,10 +140,15 @@ TEST_F(FlagsTest, TimesOutOfAnyUseAreRefused) {
 TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
   Set("addr", "nowhere");
   EXPECT_NE(Error().find("--addr"), std::string::npos);
+  Set("addr", "");
+  EXPECT_EQ(Error(), "--addr is empty");
   Set("addr", "127.0.0.1:1");
   Set("startup_nodes", "");
   EXPECT_NE(Error().find("--startup_nodes"), std::string::npos);
   Set("startup_nodes", "a:1");
+  Set("replica_addr", "nowhere");
+  EXPECT_NE(Error().find("--replica_addr"), std::string::npos);
+  Set("replica_addr", "");
   Set("read_prefer", "9");
   EXPECT_NE(Error().find("--read_prefer"), std::string::npos);
   Set("read_prefer", "2");

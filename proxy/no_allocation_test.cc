@@ -188,7 +188,7 @@ class NoAllocationTest : public testing::Test, private WorkerHost {
     CHECK_EQ(connect(client_, generic, length), 0);
     const int on = 1;
     setsockopt(client_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    worker_->AdoptClient(accept(listener, nullptr, nullptr), 1);
+    worker_->AdoptClient({.fd = accept(listener, nullptr, nullptr), .id = 1});
     close(listener);
   }
 

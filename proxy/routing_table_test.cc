@@ -212,5 +212,29 @@ TEST_F(RoutingTableTest, NodesMayComeWhileTheyAreVisited) {
   EXPECT_EQ(table.node_count(), 103u);
 }
 
+TEST_F(RoutingTableTest, ReplicasThatAreTooFarBehindServeNoReads) {
+  cluster::Node primary = NodeNamed('A', true);
+  primary.replication_offset = 10'000;
+  cluster::Node close = NodeNamed('B', false);
+  close.replication_offset = 9'900;
+  cluster::Node behind = NodeNamed('C', false);
+  behind.replication_offset = 9'899;
+  const cluster::Topology map({primary, close, behind}, {{0, {1, 2}}}, {{0, 16383, 0}});
+  table.Adopt(map);
+  EXPECT_THAT(table.Find(0).replicas, UnorderedElementsAre(Node('B'), Node('C'))) << "no limit";
+  sim.config.replica_lag_bytes_max = 100;
+  table.Adopt(map);
+  EXPECT_THAT(table.Find(0).replicas, UnorderedElementsAre(Node('B')));
+}
+
+TEST_F(RoutingTableTest, KnowsWhichNodesAreInTheZone) {
+  cluster::Node near = NodeNamed('A', true);
+  near.availability_zone = "here";
+  sim.config.zones.own = "here";
+  table.Adopt(cluster::Topology({near, NodeNamed('B', false)}, {{0, {1}}}, {{0, 16383, 0}}));
+  EXPECT_TRUE(Node('A')->in_zone());
+  EXPECT_FALSE(Node('B')->in_zone());
+}
+
 }  // namespace
 }  // namespace rcproxy::proxy

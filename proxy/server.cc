@@ -110,10 +110,13 @@ absl::Status Server::Start() {
 }
 
 absl::Status Server::OpenListeners() {
-  for (const ListenAddress& address : config_.listen) {
-    absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Open(address);
-    if (!listener.ok()) return listener.status();
-    listeners_.push_back(*std::move(listener));
+  // Those of --replica_addr come last: see StartListening.
+  for (const auto* addresses : {&config_.listen, &config_.replica_listen}) {
+    for (const ListenAddress& address : *addresses) {
+      absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Open(address);
+      if (!listener.ok()) return listener.status();
+      listeners_.push_back(*std::move(listener));
+    }
   }
   return absl::OkStatus();
 }
@@ -251,10 +254,12 @@ bool Server::ListenersStopped() const {
 void Server::StartListening() {
   listening_ = true;
   WorkerThread* first = workers_.front().get();
-  for (auto& listener : listeners_) {
-    listener->Start(*first->ring, first->worker->resources().timers,
-                    [this](int fd) { OnAccept(fd); });
-    LOG(INFO) << "listening on " << listener->address().ToString() << " port " << listener->port();
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    Listener& listener = *listeners_[i];
+    const bool for_readers = i >= config_.listen.size();
+    listener.Start(*first->ring, first->worker->resources().timers,
+                   [this, for_readers](int fd) { OnAccept(fd, for_readers); });
+    LOG(INFO) << "listening on " << listener.address().ToString() << " port " << listener.port();
   }
   std::lock_guard<std::mutex> lock(mutex_);
   ready_ = true;
@@ -272,7 +277,7 @@ Server::WorkerThread* Server::LeastLoaded() {
   return least;
 }
 
-void Server::OnAccept(int fd) {
+void Server::OnAccept(int fd, bool is_reader) {
   uint32_t clients = 0;
   for (auto& thread : workers_) clients += thread->clients.load(std::memory_order_relaxed);
   if (clients >= maxclients_) {
@@ -281,12 +286,12 @@ void Server::OnAccept(int fd) {
     close(fd);
     return;
   }
-  const int64_t id = next_client_id_++;
+  const NewClient client = {.fd = fd, .id = next_client_id_++, .is_reader = is_reader};
   WorkerThread* thread = LeastLoaded();
   thread->clients.fetch_add(1, std::memory_order_relaxed);
   Worker* worker = thread->worker.get();
-  if (thread->index == 0) return worker->AdoptClient(fd, id);
-  worker->mailbox().Post([worker, fd, id] { worker->AdoptClient(fd, id); });
+  if (thread->index == 0) return worker->AdoptClient(client);
+  worker->mailbox().Post([worker, client] { worker->AdoptClient(client); });
 }
 
 void Server::OnClientGone(int worker) {

@@ -63,7 +63,7 @@ class Server final : private WorkerHost {
   absl::Status SetUpWorker(WorkerThread* thread);
   void StartListening();
   bool ListenersStopped() const;
-  void OnAccept(int fd);
+  void OnAccept(int fd, bool is_reader);
   WorkerThread* LeastLoaded();
 
   const Config& config_;

@@ -37,7 +37,7 @@ enum class Pause : uint8_t { kNone, kWrites, kAll };
 
 // Who serves reads.
 enum class ReadsFrom : uint8_t {
-  kDefault,  // As --read_prefer says.
+  kDefault,  // As --read_prefer and the address that the client has connected to say.
   kReplicas,
   kPrimaries,
 };
@@ -63,6 +63,7 @@ struct Session {
   bool authenticated = false;
   bool no_evict = false;
   bool no_touch = false;
+  bool is_reader = false;  // Came through --replica_addr: by default replicas serve its reads.
   resp::Protocol protocol = resp::Protocol::kResp2;
   ReadsFrom reads_from = ReadsFrom::kDefault;
   uint16_t last_command = kNoCommand;  // CommandSpec::id

@@ -112,9 +112,9 @@ void Worker::FlushAll() {
 
 // ---- clients
 
-void Worker::AdoptClient(int fd, int64_t id) {
+void Worker::AdoptClient(const NewClient& new_client) {
   if (state_ != State::kRunning) {
-    resources_.io.Close(fd);
+    resources_.io.Close(new_client.fd);
     host_.OnClientGone(index_);
     return;
   }
@@ -123,7 +123,7 @@ void Worker::AdoptClient(int fd, int64_t id) {
   ++client_count_;
   stats_.clients_accepted.Add();
   stats_.clients_connected.Add();
-  client->Start(fd, id);
+  client->Start(new_client);
   if (pause_ != Pause::kNone) client->SetPause(pause_);
 }
 

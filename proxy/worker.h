@@ -82,7 +82,7 @@ class Worker final : public WorkerClients,
   void Start();
   void RunTurn();
   // A new client. Takes over the descriptor.
-  void AdoptClient(int fd, int64_t id);
+  void AdoptClient(const NewClient& new_client);
   void AdoptTopology(const cluster::Topology& topology);
   void AdoptCommands(std::shared_ptr<const cluster::LearntCommands> commands);
   // Worker 0.

@@ -73,7 +73,7 @@ class WorkerForTest : private WorkerHost {
 
   sim::SimPeer* Connect() {
     const sim::SimIo::Client client = io.NewClient();
-    worker().AdoptClient(client.fd, next_id_++);
+    worker().AdoptClient({.fd = client.fd, .id = next_id_++});
     return client.peer;
   }
   // Runs until the peer has received as many bytes as `expected` has, and a little longer; then

@@ -119,7 +119,7 @@ class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
     worker_.Start();
   }
 
-  void AcceptClient(int fd) override { worker_.AdoptClient(fd, next_client_id_++); }
+  void AcceptClient(int fd) override { worker_.AdoptClient({.fd = fd, .id = next_client_id_++}); }
   void Turn() override { worker_.RunTurn(); }
   bool IsReady() const override { return worker_.table().Primaries().size() > 0; }
   void CheckInvariants() const override { const_cast<proxy::Worker&>(worker_).CheckInvariants(); }

@@ -1,0 +1,115 @@
+"""Who serves reads: --read_prefer, --replica_addr, --read_your_writes, and what happens when a replica goes."""
+
+import os
+import tempfile
+import unittest
+
+from testing.integration_base import IntegrationTest
+from testing.rcproxy_process import RcproxyProcess
+from testing.resp_client import RespClient
+
+
+class ReplicaTest(IntegrationTest):
+    cluster_options = {"primaries": 1, "replicas_per_primary": 2, "node_timeout_ms": 2000}
+    proxy_flags = {"workers": 1}
+
+    def setUp(self):
+        super().setUp()
+        self.primary = self.cluster.primaries()[0]
+        self.client.ok("SET", "k", "v")
+        self.assertEqual(self.primary.command("WAIT", 2, 10000), 2)
+
+    def start_proxy(self, **flags):
+        """Another rcproxy, whose map has both replicas."""
+        proxy = RcproxyProcess(self.cluster.addresses(), {"workers": 1, "slots_reload_interval": "100ms", **flags})
+        proxy.start()
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop)
+        return proxy
+
+    def connect(self, address):
+        client = RespClient(address)
+        self.addCleanup(client.close)
+        return client
+
+    def gets(self):
+        """How many GETs each node has executed."""
+        counts = {}
+        for node in self.cluster.running():
+            statistics = node.info("commandstats", "cmdstat_get")
+            counts[node.port] = int(statistics.split("calls=")[1].split(",")[0]) if statistics else 0
+        return counts
+
+    def served(self, client, times=30):
+        """Which share of its reads the primary and the replicas serve."""
+        before = self.gets()
+        for _ in range(times):
+            self.assertEqual(client.ok("GET", "k"), b"v")
+        after = self.gets()
+        by_node = {port: after[port] - before[port] for port in after}
+        self.assertEqual(sum(by_node.values()), times, by_node)
+        by_primary = by_node.pop(self.primary.port)
+        return by_primary, sorted(by_node.values())
+
+    def wait_for_copies(self, client, condition):
+        """Replicas are in the map when they have caught up, which nodes tell one another first."""
+        self.eventually(lambda: condition(*self.served(client)), message="all copies serve that may")
+
+    def test_preferences(self):
+        cases = {
+            "primary": lambda primary, replicas: (primary, replicas) == (30, [0, 0]),
+            "prefer_primary": lambda primary, replicas: (primary, replicas) == (30, [0, 0]),
+            "replica": lambda primary, replicas: (primary, replicas) == (0, [15, 15]),
+            "prefer_replica": lambda primary, replicas: (primary, replicas) == (0, [15, 15]),
+            "1": lambda primary, replicas: (primary, replicas) == (0, [15, 15]),
+            "any": lambda primary, replicas: (primary, replicas) == (10, [10, 10]),
+            "nearest": lambda primary, replicas: primary + sum(replicas) == 30,
+        }
+        for preference, condition in cases.items():
+            with self.subTest(preference):
+                client = self.connect(self.start_proxy(read_prefer=preference).address)
+                self.wait_for_copies(client, condition)
+                client.ok("READWRITE")
+                self.assertEqual(self.served(client), (30, [0, 0]))
+
+    def test_clients_of_replica_addr_read_from_replicas(self):
+        with tempfile.TemporaryDirectory(prefix="rcproxy-replica-") as directory:
+            path = os.path.join(directory, "readers.sock")
+            proxy = self.start_proxy(replica_addr=path)
+            reader = self.connect(path)
+            self.wait_for_copies(reader, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+            self.assertEqual(self.served(self.connect(proxy.address)), (30, [0, 0]))
+            reader.ok("READWRITE")
+            self.assertEqual(self.served(reader), (30, [0, 0]))
+            self.assertEqual(reader.ok("RESET"), "RESET")
+            self.assertEqual(self.served(reader), (0, [15, 15]))
+            self.assertEqual(reader.ok("SET", "k", "v"), "OK")
+            proxy.stop()
+
+    def test_a_client_reads_its_writes(self):
+        client = self.connect(self.start_proxy(read_prefer="replica", read_your_writes="10s").address)
+        self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        for index in range(200):
+            replies = client.pipeline([("SET", f"own:{index}", index), ("GET", f"own:{index}")])
+            self.assertEqual(replies, ["OK", str(index).encode()])
+        self.assertEqual(self.served(client), (30, [0, 0]))
+
+    def test_a_killed_replica_is_not_noticed(self):
+        client = self.connect(self.start_proxy(read_prefer="prefer_replica").address)
+        self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        victim, other = self.cluster.replicas()
+        self.cluster.kill(victim)
+        try:
+            self.assertEqual(self.served(client), (0, [30]))
+            self.cluster.kill(other)
+            try:
+                self.assertEqual(self.served(client), (30, []))
+            finally:
+                self.cluster.restart(other)
+        finally:
+            self.cluster.restart(victim)
+            self.cluster.wait_until_ok(60)
+
+
+if __name__ == "__main__":
+    unittest.main()
