@@ -217,6 +217,8 @@ Request* Router::NewPart(SplitState* split, uint16_t slot) {
 // A part for each primary (by a slot it owns, so that the part follows a failover), or node.
 Router::Verdict Router::RouteToAll(ReplyQueue* client, const CommandSpec& spec,
                                    const CommandView& command) {
+  // An earlier command may yet be sent elsewhere, where this one would have been executed before.
+  if (spec.Has(cluster::kFlagWrite) && !client->empty()) return Verdict::kWait;
   const bool everywhere = spec.route == Route::kAllNodes;
   std::vector<uint16_t> slots;
   std::vector<cluster::NodeAddress> nodes;
