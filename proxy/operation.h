@@ -72,9 +72,10 @@ class Round {
     questions_.back().aside = true;
   }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
-  // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.
-  void AskBlocking(uint16_t slot, std::string command) {
-    AskSlot(slot, std::move(command), /*repeatable=*/true);
+  // lost it is asked again, as Operation::Again says; of a lost node only when it is `repeatable`.
+  // The connection closes when the client leaves.
+  void AskBlocking(uint16_t slot, std::string command, bool repeatable) {
+    AskSlot(slot, std::move(command), repeatable);
     questions_.back().blocks = true;
     blocks_ = true;
   }
