@@ -15,6 +15,7 @@
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
 #include "proxy/operations/slot_commands.h"
+#include "proxy/operations/slot_split.h"
 #include "proxy/operations/wait.h"
 
 namespace rcproxy::proxy {
@@ -76,9 +77,12 @@ std::unique_ptr<Operation> Operations::MakeBlocking(const CommandSpec& spec,
 std::unique_ptr<Operation> Operations::MakeCrossSlot(const CommandSpec& spec,
                                                      const resp::CommandView& command,
                                                      resp::Protocol protocol) const {
+  if (facts_.config.cross_slot == CrossSlot::kStrict) return nullptr;
+  const OperationCall call = {facts_, spec, command, protocol};
+  if (auto split = MakeSlotSplit(call)) return split;
   if (facts_.config.cross_slot != CrossSlot::kCompute) return nullptr;
   const OperationFactory make = ForSeveralSlots()[spec.id];
-  return make == nullptr ? nullptr : make({facts_, spec, command, protocol});
+  return make == nullptr ? nullptr : make(call);
 }
 
 }  // namespace rcproxy::proxy
