@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
-#include "cluster/hash_slot.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
 #include "resp/value.h"
@@ -170,14 +169,11 @@ std::unique_ptr<Operation> MakeBlocking(const OperationCall& call) {
   const bool may_block =
       call.spec.route == cluster::Route::kBlocking || BlockOption(call.spec, call.command) > 0;
   if (!may_block) return nullptr;
-  uint16_t slot = Question::kAnySlot;
   const cluster::KeyRuns keys = cluster::FindKeys(call.spec, call.command);
-  const bool differ = cluster::AnyKey(call.command, keys, [&slot](std::string_view key) {
-    const uint16_t before = std::exchange(slot, cluster::HashSlot(key));
-    return before != Question::kAnySlot && before != slot;
-  });
-  if (differ) return AnswerError(cluster::kCrossSlotError);
-  return std::make_unique<Blocking>(call, slot);
+  if (keys.TotalKeys() == 0) return std::make_unique<Blocking>(call, Question::kAnySlot);
+  const int slot = cluster::CommonSlot(call.command, keys);
+  if (slot < 0) return AnswerError(cluster::kCrossSlotError);
+  return std::make_unique<Blocking>(call, static_cast<uint16_t>(slot));
 }
 
 }  // namespace rcproxy::proxy
