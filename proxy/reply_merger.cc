@@ -206,6 +206,7 @@ void FreeSplit(Resources& resources, SplitState* split) {
   split->targets.clear();
   split->held = nullptr;
   split->operation.reset();
+  split->joined.reset();
   if (split->wait_id != 0) resources.waiting_operations.erase(split->wait_id);
   split->wait_id = 0;
   split->pending = 0;

@@ -11,6 +11,7 @@
 #include "proxy/operations/cluster_info.h"
 #include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
+#include "proxy/operations/keys.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
@@ -26,6 +27,7 @@ using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: n
 
 constexpr OperationRow kRows[] = {
     {"info", MakeClusterInfo},
+    {"keys", MakeKeys},
     {"scan", MakeScan},
     {"wait", MakeWait},
 };
