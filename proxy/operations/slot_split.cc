@@ -274,6 +274,26 @@ class SlotSplit final : public Operation {
   Words commands_;
 };
 
+// XREAD STREAMS a b 0: an id is missing. A node says so when it does not see several slots first:
+// with one key in the place of every word.
+class AskUnbalanced final : public Operation {
+ public:
+  AskUnbalanced(const resp::CommandView& command, size_t first_key)
+      : slot_(cluster::HashSlot(command[first_key])) {
+    for (size_t i = 0; i < command.size(); ++i) {
+      words_.emplace_back(command[std::min(i, first_key)]);
+    }
+  }
+  void Next(Answers answers, Round* round) override {
+    if (answers.empty()) return round->AskSlot(slot_, CommandOf(words_), /*repeatable=*/true);
+    round->Finish(std::string(answers[0]));
+  }
+
+ private:
+  const uint16_t slot_;
+  Words words_;
+};
+
 struct FormRow {
   std::string_view name;
   std::optional<Form> (*form)(const OperationCall& call, const cluster::KeyRun& keys);
@@ -292,6 +312,9 @@ std::unique_ptr<Operation> MakeSlotSplit(const OperationCall& call) {
   if (row == std::end(kForms)) return nullptr;
   const cluster::KeyRuns keys = cluster::FindKeys(call.spec, call.command);
   if (keys.size != 1) return nullptr;
+  const size_t first_key = keys.runs[0].first;
+  if (call.spec.name.starts_with("xread") && (call.command.size() - first_key) % 2 != 0)
+    return std::make_unique<AskUnbalanced>(call.command, first_key);
   const std::optional<Form> form = row->form(call, keys.runs[0]);
   return form.has_value() ? std::make_unique<SlotSplit>(call, *form) : nullptr;
 }

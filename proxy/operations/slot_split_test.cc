@@ -73,6 +73,14 @@ TEST_F(SlotSplitTest, AGroupReadsEachStreamOnce) {
   EXPECT_FALSE(c.HasInput());
 }
 
+TEST_F(SlotSplitTest, AMissingIdIsTheNodesToSay) {
+  ASSERT_TRUE(Begin("XREAD STREAMS b a c 0 0"));
+  EXPECT_EQ(a.Take(), Wire("XREAD STREAMS b b b b b"));
+  Reply(a, "-ERR Unbalanced\r\n");
+  EXPECT_EQ(client.Take(), "-ERR Unbalanced\r\n");
+  EXPECT_FALSE(c.HasInput());
+}
+
 // They would be about each part instead of all of it.
 TEST_F(SlotSplitTest, UnknownOptionsAreNotSplit) {
   EXPECT_FALSE(Begin("XREAD MAXCOUNT 5 STREAMS a b 0 0"));
