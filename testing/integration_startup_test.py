@@ -10,7 +10,7 @@ import unittest
 from testing import processes
 from testing.cluster import Cluster
 from testing.rcproxy_process import RcproxyProcess
-from testing.resp_client import RespClient, RespError
+from testing.resp_client import RespClient, RespError, encode
 
 
 class FakeSeed:
