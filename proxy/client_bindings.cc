@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
 #include "proxy/client_connection.h"
 #include "proxy/errors.h"
@@ -179,6 +180,16 @@ ClientConnection::Progress ClientConnection::EndTransaction(const CommandSpec& s
   if (bindings_->IsEmpty()) bindings_.reset();
   if (!watches) return ReplyLocally(reply);
   return RunOperation(spec, MakeUnwatchOperation(std::move(watch), std::string(reply)));
+}
+
+// What is wrong with EXEC itself ends the transaction, too.
+ClientConnection::Progress ClientConnection::RefuseArity(const CommandSpec& spec) {
+  const std::string error = cluster::ArityError(spec);
+  if (spec.name != "exec") return RefuseCommand(error);
+  constexpr std::string_view kCode = "ERR ";
+  return EndTransaction(
+      spec,
+      Concat("-EXECABORT Transaction discarded because of: ", error.substr(kCode.size()), "\r\n"));
 }
 
 ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {

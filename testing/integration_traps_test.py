@@ -61,6 +61,11 @@ class TransactionTrapsTest(IntegrationTest):
         self.assert_error(replies[-1], "EXECABORT")
         self.assertIsNone(self.client.command("GET", "{full}a"))
 
+    def test_what_is_wrong_with_exec_itself_ends_it(self):
+        node = self.node_of("{same}")
+        commands = [("MULTI",), ("SET", "{same}a", 1), ("EXEC", "x"), ("GET", "{same}a"), ("EXEC",), ("EXEC", "x")]
+        self.assertEqual(self.client.pipeline(commands), node.pipeline(commands))
+
     def test_the_database_is_not_changed_inside(self):
         replies = self.client.pipeline([("MULTI",), ("SELECT", 0), ("EXEC",), ("MULTI",), ("SELECT", 1), ("EXEC",)])
         self.assertEqual(replies[2], ["OK"])
