@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
+#include <utility>
 
 #include "cluster/command_table.h"
+#include "cluster/hash_slot.h"
 #include "resp/command_view.h"
 
 namespace rcproxy::cluster {
@@ -45,6 +48,16 @@ bool AnyKey(const resp::CommandView& command, const KeyRuns& keys, F&& visit) {
     }
   }
   return false;
+}
+
+// The slot that all keys share; -1 when they do not, or there are none.
+inline int CommonSlot(const resp::CommandView& command, const KeyRuns& keys) {
+  int slot = -1;
+  const bool differ = AnyKey(command, keys, [&slot](std::string_view key) {
+    const int before = std::exchange(slot, HashSlot(key));
+    return before >= 0 && before != slot;
+  });
+  return differ ? -1 : slot;
 }
 
 // Its keys are known before its last arguments are: there is one, at spec.keys[0].index.

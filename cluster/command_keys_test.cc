@@ -173,6 +173,19 @@ TEST(KeyRunsTest, CountsKeysOverAllRuns) {
 }
 
 // Whatever a client sends, positions lie inside the command and never at its name.
+TEST(CommonSlotTest, IsThatOfAllKeys) {
+  const auto slot = [](std::string_view line) {
+    const CommandForTest command(Words(line));
+    const CommandSpec& spec = *FindCommand(command.view()[0]);
+    return CommonSlot(command.view(), FindKeys(spec, command.view()));
+  };
+  EXPECT_EQ(slot("GET foo"), 12182);
+  EXPECT_EQ(slot("MGET {foo}1 {foo}2"), 12182);
+  EXPECT_EQ(slot("MGET foo bar"), -1);
+  EXPECT_EQ(slot("MGET foo bar foo"), -1);
+  EXPECT_EQ(slot("EVAL x 0"), -1);
+}
+
 TEST(FindKeysTest, StaysInsideRandomCommands) {
   constexpr uint32_t kSeed = 11;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);

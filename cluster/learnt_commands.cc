@@ -193,6 +193,23 @@ void LearntCommands::NoteBuiltIn(const CommandSpec& built_in, const ReportedComm
     nodes_have_[subcommand.id] =
         !command.tells_of_subcommands || FindReported(command.subcommands, word) != nullptr;
   }
+  if (built_in.subcommands.empty()) return;
+  for (const ReportedCommand& subcommand : command.subcommands) {
+    if (FindSubcommand(built_in, subcommand.name) != nullptr) continue;
+    new_subcommands_[built_in.id].push_back(
+        MakeRow(subcommand, command.name + "|" + subcommand.name));
+  }
+}
+
+std::span<const CommandSpec> LearntCommands::NewSubcommands(const CommandSpec& built_in) const {
+  const auto found = new_subcommands_.find(built_in.id);
+  return found == new_subcommands_.end() ? std::span<const CommandSpec>() : found->second;
+}
+
+const CommandSpec* LearntCommands::FindNewSubcommand(const CommandSpec& built_in,
+                                                     std::string_view word) const {
+  const CommandSpec container = {.name = built_in.name, .subcommands = NewSubcommands(built_in)};
+  return FindSubcommand(container, word);
 }
 
 const CommandSpec* LearntCommands::Find(std::string_view name) const {
@@ -207,7 +224,11 @@ const CommandSpec* LearntCommands::Find(std::string_view name) const {
 }
 
 bool LearntCommands::SameAs(const LearntCommands& other) const {
-  return nodes_have_ == other.nodes_have_ && SameRows(commands_, other.commands_);
+  const auto same = [](const auto& a, const auto& b) {
+    return a.first == b.first && SameRows(a.second, b.second);
+  };
+  return nodes_have_ == other.nodes_have_ && SameRows(commands_, other.commands_) &&
+         std::ranges::equal(new_subcommands_, other.new_subcommands_, same);
 }
 
 }  // namespace rcproxy::cluster

@@ -88,6 +88,32 @@ TEST(LearntCommandsTest, SaysWhichBuiltInOnesTheNodesHave) {
   EXPECT_FALSE(before_7.NodesHave(CommandNamed("memory|usage")));
 }
 
+TEST(LearntCommandsTest, ContainersThatAreBuiltInMayHaveNewSubcommands) {
+  const LearntCommands learnt(ReportForTest(
+      {{.name = "xinfo",
+        .subcommands =
+            {{.name = "xinfo|stream", .flags = {"readonly"}},
+             {.name = "xinfo|lag", .flags = {"readonly"}, .specs = {RangeSpecForTest(2)}}}},
+       {.name = "client", .subcommands = {{.name = "client|shout", .flags = {"noscript"}}}},
+       {.name = "get", .subcommands = {{.name = "get|x", .flags = {"readonly"}}}}}));
+  const CommandSpec& xinfo = *FindCommand("xinfo");
+  ASSERT_EQ(learnt.NewSubcommands(xinfo).size(), 1u);
+  const CommandSpec* lag = learnt.FindNewSubcommand(xinfo, "LAG");
+  ASSERT_NE(lag, nullptr);
+  EXPECT_EQ(lag->name, "xinfo|lag");
+  EXPECT_EQ(lag->route, Route::kKeyed);
+  EXPECT_EQ(lag->id, LearntCommandId());
+  EXPECT_EQ(learnt.FindNewSubcommand(xinfo, "stream"), nullptr) << "it is built in";
+  const CommandSpec* shout = learnt.FindNewSubcommand(*FindCommand("client"), "shout");
+  ASSERT_NE(shout, nullptr);
+  EXPECT_EQ(shout->route, Route::kRefuse) << "it may change the connection";
+  EXPECT_TRUE(learnt.NewSubcommands(*FindCommand("get")).empty());
+  EXPECT_FALSE(learnt.SameAs(LearntCommands(ReportForTest(
+      {{.name = "xinfo", .subcommands = {{.name = "xinfo|stream", .flags = {"readonly"}}}},
+       {.name = "client"},
+       {.name = "get"}}))));
+}
+
 TEST(LearntCommandsTest, ContainersHaveRowsForTheirSubcommands) {
   const Learnt box(
       {.name = "box",

@@ -98,6 +98,14 @@ Topology::Topology(std::vector<Node> nodes, std::vector<Shard> shards,
   CheckInvariants();
 }
 
+std::vector<bool> Topology::ShardsWithSlots() const {
+  std::vector<bool> has_slots(shards_.size(), false);
+  for (const uint16_t shard : shard_of_slot_) {
+    if (shard != kNoShard) has_slots[shard] = true;
+  }
+  return has_slots;
+}
+
 bool Topology::SameAs(const Topology& other) const {
   if (slots_covered_ != other.slots_covered_ || nodes_.size() != other.nodes_.size() ||
       shards_.size() != other.shards_.size()) {

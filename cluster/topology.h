@@ -61,6 +61,8 @@ class Topology {
   const std::vector<Shard>& shards() const { return shards_; }
   uint16_t ShardOfSlot(uint16_t slot) const { return shard_of_slot_[slot]; }
   int slots_covered() const { return slots_covered_; }
+  // By shard.
+  std::vector<bool> ShardsWithSlots() const;
   // True when slots, primaries, replicas with their health, and addresses are the same, in whatever
   // order two nodes list them. Offsets do not count: they differ at every look.
   bool SameAs(const Topology& other) const;

@@ -55,6 +55,15 @@ TEST(TopologyTest, KnowsTheShardOfEachSlot) {
   EXPECT_EQ(topology.slots_covered(), kSlotCount);
 }
 
+TEST(TopologyTest, KnowsWhichShardsHaveSlots) {
+  Node node;
+  node.address = {"10.0.0.1", 7000};
+  node.is_primary = true;
+  const Topology topology({node}, {{0, {}}, {Shard::kNoNode, {}}, {Shard::kNoNode, {}}},
+                          {{0, 5, 2}, {16383, 16383, 0}});
+  EXPECT_EQ(topology.ShardsWithSlots(), (std::vector<bool>{true, false, true}));
+}
+
 TEST(TopologyTest, KnowsWhichSlotsNobodyOwns) {
   const Topology topology({MakeNode("a", true)}, {{0, {}}}, {{5, 5, 0}, {7, 9, 0}});
   EXPECT_EQ(topology.ShardOfSlot(4), Topology::kNoShard);

@@ -6,7 +6,8 @@
 #include <string_view>
 #include <utility>
 
-#include "cluster/hash_slot.h"
+#include "cluster/command_errors.h"
+#include "cluster/command_keys.h"
 #include "proxy/client_connection.h"
 #include "proxy/errors.h"
 #include "proxy/text.h"
@@ -159,13 +160,11 @@ ClientConnection::Progress ClientConnection::Multi(const CommandSpec& spec) {
 
 ClientConnection::Progress ClientConnection::RunWatch(const CommandSpec& spec,
                                                       const CommandView& command) {
-  const uint16_t slot = cluster::HashSlot(command[1]);
+  const int slot = cluster::CommonSlot(command, cluster::FindKeys(spec, command));
   std::unique_ptr<Watch>& watch = Bind().watch;
-  bool elsewhere = watch != nullptr && watch->slot != slot;
-  for (size_t i = 2; i < command.size(); ++i) elsewhere |= cluster::HashSlot(command[i]) != slot;
-  if (elsewhere) return ReplyLocally(kErrorCrossSlot);
+  if (slot < 0 || (watch != nullptr && watch->slot != slot)) return ReplyLocally(kErrorCrossSlot);
   if (!Router::MayStart(replies_, spec)) return Block();
-  if (watch == nullptr) watch = std::make_unique<Watch>(slot);
+  if (watch == nullptr) watch = std::make_unique<Watch>(static_cast<uint16_t>(slot));
   return RunOperation(spec, MakeWatchOperation(watch.get(), command.bytes()));
 }
 
@@ -181,6 +180,16 @@ ClientConnection::Progress ClientConnection::EndTransaction(const CommandSpec& s
   if (bindings_->IsEmpty()) bindings_.reset();
   if (!watches) return ReplyLocally(reply);
   return RunOperation(spec, MakeUnwatchOperation(std::move(watch), std::string(reply)));
+}
+
+// What is wrong with EXEC itself ends the transaction, too.
+ClientConnection::Progress ClientConnection::RefuseArity(const CommandSpec& spec) {
+  const std::string error = cluster::ArityError(spec);
+  if (spec.name != "exec") return RefuseCommand(error);
+  constexpr std::string_view kCode = "ERR ";
+  return EndTransaction(
+      spec,
+      Concat("-EXECABORT Transaction discarded because of: ", error.substr(kCode.size()), "\r\n"));
 }
 
 ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {

@@ -63,6 +63,11 @@ TEST_F(ClientBindingsTest, TransactionsTellWhatIsWrongWithThem) {
   EXPECT_EQ(Say(client, "SUBSCRIBE c").substr(0, 14), "-ERR Command n");
   EXPECT_EQ(Say(client, "EXEC"),
             "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  Say(client, "MULTI");
+  EXPECT_EQ(Say(client, "EXEC x"),
+            "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "
+            "command\r\n");
+  EXPECT_EQ(Say(client, "EXEC"), "-ERR EXEC without MULTI\r\n");
 }
 
 }  // namespace

@@ -232,7 +232,7 @@ ClientConnection::Progress ClientConnection::Execute(const CommandView& command,
   if (AtLimit()) return Block();
   const CommandSpec* spec = resources_.commands.FindFor(command);
   if (spec == nullptr) return RefuseCommand(resources_.commands.UnknownError(command));
-  if (!spec->ArityOk(command.size())) return RefuseCommand(cluster::ArityError(*spec));
+  if (!spec->ArityOk(command.size())) return RefuseArity(*spec);
   return ExecuteSpec(*spec, command, chunk);
 }
 

@@ -81,9 +81,11 @@ bool IsServed(const CommandSpec& spec) {
 bool IsListed(const CommandSpec& spec, const cluster::LearntCommands* learnt) {
   if (spec.route == Route::kContainer) {
     // HELP is answered by rcproxy, whatever there is besides.
-    return std::ranges::any_of(spec.subcommands, [learnt](const CommandSpec& subcommand) {
+    const auto is_listed = [learnt](const CommandSpec& subcommand) {
       return LastWord(subcommand.name) != "help" && IsListed(subcommand, learnt);
-    });
+    };
+    return std::ranges::any_of(spec.subcommands, is_listed) ||
+           (learnt != nullptr && std::ranges::any_of(learnt->NewSubcommands(spec), is_listed));
   }
   if (!IsServed(spec)) return false;
   const bool is_for_nodes = cluster::GoesToNodes(spec.route) || spec.route == Route::kBlocking;

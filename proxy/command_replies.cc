@@ -114,6 +114,8 @@ void AddListed(const LocalCall& call, std::span<const CommandSpec> specs,
 std::vector<const CommandSpec*> ListedSubcommands(const LocalCall& call, const CommandSpec& spec) {
   std::vector<const CommandSpec*> listed;
   AddListed(call, spec.subcommands, &listed);
+  if (const cluster::LearntCommands* learnt = call.host.Commands().learnt())
+    AddListed(call, learnt->NewSubcommands(spec), &listed);
   return listed;
 }
 

@@ -2,12 +2,18 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "proxy/glob_pattern.h"
+#include "proxy/operation.h"
 #include "proxy/text.h"
+#include "resp/value.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -120,17 +126,24 @@ std::string Addresses(const ServerFacts& facts) {
   return nodes;
 }
 
+constexpr bool kOfNodes = true;
+
 struct Parameter {
   std::string_view name;
-  std::string (*value)(const ServerFacts& facts);  // nullptr: `fixed` always.
+  std::string (*value)(const ServerFacts& facts);  // nullptr: `fixed`.
   std::string_view fixed = {};
+  bool is_of_nodes = false;  // What a primary says; `fixed` when none does.
+
+  std::string Value(const ServerFacts& facts) const {
+    return value == nullptr ? std::string(fixed) : value(facts);
+  }
 };
 
 constexpr std::string_view kLogLevelParameter = "loglevel";
 
 // First the server's parameters, then rcproxy's own flags; each sorted.
 constexpr Parameter kParameters[] = {
-    {"appendonly", nullptr, "no"},
+    {"appendonly", nullptr, "no", kOfNodes},
     {"bind", Bind},
     {"client-query-buffer-limit", Field<&Config::request_bytes_max>},
     {"cluster-enabled", ClusterEnabled},
@@ -139,13 +152,13 @@ constexpr Parameter kParameters[] = {
     {"latency-monitor-threshold", nullptr, "0"},
     {kLogLevelParameter, LogLevelNow},
     {"maxclients", Field<&Config::maxclients>},
-    {"maxmemory", nullptr, "0"},
-    {"maxmemory-policy", nullptr, "noeviction"},
-    {"notify-keyspace-events", nullptr, ""},
+    {"maxmemory", nullptr, "0", kOfNodes},
+    {"maxmemory-policy", nullptr, "noeviction", kOfNodes},
+    {"notify-keyspace-events", nullptr, "", kOfNodes},
     {"port", Port},
     {"proto-max-bulk-len", Field<&Config::request_bulk_bytes_max>},
     {"requirepass", Password},
-    {"save", nullptr, ""},
+    {"save", nullptr, "", kOfNodes},
     {"slowlog-log-slower-than", nullptr, "-1"},
     {"slowlog-max-len", nullptr, "0"},
     {"timeout", Field<&Config::client_idle_timeout_s>},
@@ -202,19 +215,69 @@ std::string_view NameAsAsked(const resp::CommandView& command, std::string_view 
   return {};
 }
 
+struct Pair {
+  std::string name;  // As the client gets it.
+  const Parameter* parameter;
+  std::string value;
+};
+using Pairs = std::vector<Pair>;
+
+std::string ReplyOf(const Pairs& pairs, resp::Protocol protocol) {
+  std::string reply;
+  resp::AppendMapHeader(&reply, protocol, pairs.size());
+  for (const Pair& pair : pairs) {
+    resp::AppendBulk(&reply, pair.name);
+    resp::AppendBulk(&reply, pair.value);
+  }
+  return reply;
+}
+
+// Clients decide by these what they may do with the data (evicted or not, events of keys), so the
+// values are those of a primary. One question for each: servers before 7.0 take one name.
+class GetFromNodes final : public Operation {
+ public:
+  GetFromNodes(Pairs pairs, resp::Protocol protocol)
+      : pairs_(std::move(pairs)), protocol_(protocol) {}
+
+  void Next(std::span<const std::string_view> answers, Round* round) override {
+    if (!answers.empty()) {
+      TakeValues(answers);
+      return round->Finish(ReplyOf(pairs_, protocol_));
+    }
+    for (const Pair& pair : pairs_) {
+      if (pair.parameter->is_of_nodes)
+        round->AskAnyPrimary(resp::CommandOf({"CONFIG", "GET", pair.parameter->name}), true);
+    }
+  }
+
+ private:
+  void TakeValues(std::span<const std::string_view> answers) {
+    auto answer = answers.begin();
+    for (Pair& pair : pairs_) {
+      if (!pair.parameter->is_of_nodes || answer == answers.end()) continue;
+      const absl::StatusOr<resp::Value> said = resp::ParseValue(*answer++);
+      const resp::Value* value = said.ok() ? said->Find(pair.parameter->name) : nullptr;
+      if (value != nullptr && value->IsString()) pair.value = value->text;
+    }
+  }
+
+  Pairs pairs_;
+  const resp::Protocol protocol_;
+};
+
 void Get(LocalCall& call) {
-  size_t found = 0;
-  std::string pairs;
+  Pairs pairs;
   for (const Parameter& parameter : kParameters) {
     const std::string_view name = NameAsAsked(call.command, parameter.name);
-    if (name.empty()) continue;
-    ++found;
-    resp::AppendBulk(&pairs, name);
-    resp::AppendBulk(&pairs, parameter.value == nullptr ? std::string(parameter.fixed)
-                                                        : parameter.value(call.facts));
+    if (!name.empty())
+      pairs.push_back({std::string(name), &parameter, parameter.Value(call.facts)});
   }
-  call.Map(found);
-  call.reply += pairs;
+  const auto is_of_nodes = [](const Pair& pair) { return pair.parameter->is_of_nodes; };
+  if (std::ranges::none_of(pairs, is_of_nodes)) {
+    call.reply = ReplyOf(pairs, call.protocol());
+  } else {
+    call.operation = std::make_unique<GetFromNodes>(std::move(pairs), call.protocol());
+  }
 }
 
 // ---- CONFIG SET
@@ -262,7 +325,7 @@ void Set(LocalCall& call) {
 }
 
 constexpr LocalHandlerRow kRows[] = {
-    {"config|get", Get},
+    {"config|get", Get, /*waits=*/true},
     {"config|set", Set},
 };
 

@@ -1,5 +1,5 @@
-// CONFIG GET and CONFIG SET: what rcproxy's settings are called in the server's words, and what
-// stands for the server's settings that clients ask for.
+// CONFIG GET and CONFIG SET: what rcproxy's settings are called in the server's words, and the
+// settings of servers that clients ask for: those about the data are asked of a primary.
 //
 // Thread: the worker's. Config never changes; the log level alone can be set while rcproxy runs.
 #pragma once

@@ -28,6 +28,21 @@ TEST(ConfigGetTest, WhatClientsAskFor) {
   EXPECT_EQ(local.Ask("CONFIG GET nosuch"), "*0\r\n");
 }
 
+// What clients may do with the data depends on these.
+TEST(ConfigGetTest, WhatIsAboutTheDataIsAskedOfANode) {
+  LocalCommandsForTest local;
+  local.node_reply = "*2\r\n$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n";
+  EXPECT_EQ(local.Ask("CONFIG GET MaxMemory-Policy"), Pair("MaxMemory-Policy", "allkeys-lru"));
+  local.Ask("HELLO 3");
+  local.node_reply = "%1\r\n$22\r\nnotify-keyspace-events\r\n$3\r\nAKE\r\n";
+  EXPECT_EQ(local.Ask("CONFIG GET notify-* databases"),
+            "%2\r\n$9\r\ndatabases\r\n$1\r\n1\r\n$22\r\nnotify-keyspace-events\r\n$3\r\nAKE\r\n");
+  for (const std::string_view reply : {"-NOPERM no\r\n", "*0\r\n", "nonsense\r\n"}) {
+    local.node_reply = reply;
+    EXPECT_NE(local.Ask("CONFIG GET maxmemory-policy").find("noeviction"), std::string::npos);
+  }
+}
+
 TEST(ConfigGetTest, OurOwnFlags) {
   LocalCommandsForTest local;
   EXPECT_EQ(local.Ask("CONFIG GET connect_timeout"), Pair("connect_timeout", "1s"));

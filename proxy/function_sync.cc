@@ -34,15 +34,6 @@ std::optional<int64_t> CountLibraries(std::string_view stats) {
   return libraries;
 }
 
-std::vector<bool> ShardsWithSlots(const cluster::Topology& topology) {
-  std::vector<bool> has_slots(topology.shards().size(), false);
-  for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
-    const uint16_t shard = topology.ShardOfSlot(slot);
-    if (shard != cluster::Topology::kNoShard) has_slots[shard] = true;
-  }
-  return has_slots;
-}
-
 }  // namespace
 
 // Lives until its answer comes or its connection is lost.
@@ -79,7 +70,7 @@ void FunctionSync::OnMap(const cluster::Topology& topology) {
   const std::vector<KnownNode> before = std::exchange(known_, {});
   const std::vector<NodeAddress> joined_before = std::exchange(joined_, {});
   primaries_.clear();
-  const std::vector<bool> has_slots = ShardsWithSlots(topology);
+  const std::vector<bool> has_slots = topology.ShardsWithSlots();
   for (size_t i = 0; i < has_slots.size(); ++i) {
     const cluster::Shard& shard = topology.shards()[i];
     for (const uint16_t replica : shard.replicas) {

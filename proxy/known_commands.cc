@@ -16,7 +16,7 @@ const cluster::CommandSpec* KnownCommands::FindByFullName(std::string_view name)
   const size_t bar = name.find('|');
   const cluster::CommandSpec* spec = Find(name.substr(0, bar));
   if (spec == nullptr || bar == std::string_view::npos) return spec;
-  return cluster::FindSubcommand(*spec, name.substr(bar + 1));
+  return FindSubcommand(*spec, name.substr(bar + 1));
 }
 
 std::string KnownCommands::UnknownError(const resp::CommandView& command) const {

@@ -41,7 +41,14 @@ class KnownCommands {
   const cluster::CommandSpec* FindFor(const resp::CommandView& command) const {
     const cluster::CommandSpec* spec = Find(command[0]);
     if (spec == nullptr || spec->subcommands.empty() || command.size() < 2) return spec;
-    return cluster::FindSubcommand(*spec, command[1]);
+    return FindSubcommand(*spec, command[1]);
+  }
+  const cluster::CommandSpec* FindSubcommand(const cluster::CommandSpec& container,
+                                             std::string_view word) const {
+    const cluster::CommandSpec* spec = cluster::FindSubcommand(container, word);
+    if (spec != nullptr || learnt_ == nullptr) [[likely]]
+      return spec;
+    return learnt_->FindNewSubcommand(container, word);
   }
   // "get" or "client|list" in any case; nullptr for an unknown one.
   const cluster::CommandSpec* FindByFullName(std::string_view name) const;

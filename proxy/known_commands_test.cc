@@ -49,6 +49,15 @@ TEST(KnownCommandsTest, KnowsWhatWasLearntToo) {
   EXPECT_EQ(commands.Find("get")->arity, 2) << "a built-in row stays";
 }
 
+TEST(KnownCommandsTest, KnowsNewSubcommandsOfBuiltInContainers) {
+  KnownCommands commands;
+  commands.Adopt(TableOf({{.name = "xinfo", .subcommands = {{.name = "xinfo|lag"}}}}));
+  EXPECT_EQ(NameFor(commands, "XINFO Lag a"), "xinfo|lag");
+  EXPECT_EQ(NameFor(commands, "XINFO STREAM a"), "xinfo|stream");
+  EXPECT_EQ(NameFor(commands, "XINFO x"), "ERR unknown subcommand 'x'. Try XINFO HELP.");
+  EXPECT_EQ(commands.FindByFullName("xinfo|LAG")->name, "xinfo|lag");
+}
+
 TEST(KnownCommandsTest, FindsByFullName) {
   KnownCommands commands;
   commands.Adopt(TableOf({{.name = "box", .subcommands = {{.name = "box|put"}}}}));

@@ -2,6 +2,7 @@
 // only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,7 +66,9 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
     Round first;
     operation->Next({}, &first);
     if (first.finished()) return first.reply();
-    const std::string_view answers[] = {first.waits() ? std::string_view(answer) : node_reply};
+    const std::vector<std::string_view> answers(
+        std::max<size_t>(first.questions().size(), 1),
+        first.waits() ? std::string_view(answer) : node_reply);
     Round second;
     operation->Next(answers, &second);
     return second.reply();

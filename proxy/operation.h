@@ -71,10 +71,17 @@ class Round {
     AskSlot(slot, std::move(command), repeatable);
     questions_.back().aside = true;
   }
+  // An array of a node. Those of all questions of the round become one, which goes to the client
+  // while they arrive, each on a connection of its own; the operation is not asked again.
+  void AskSlotJoined(uint16_t slot, std::string command) {
+    AskSlotAside(slot, std::move(command), /*repeatable=*/true);
+    joins_ = true;
+  }
   // The node may take its time: no timeout of rcproxy ends it, and when it is moved or its node is
-  // lost it is asked again, as Operation::Again says. The connection closes when the client leaves.
-  void AskBlocking(uint16_t slot, std::string command) {
-    AskSlot(slot, std::move(command), /*repeatable=*/true);
+  // lost it is asked again, as Operation::Again says; of a lost node only when it is `repeatable`.
+  // The connection closes when the client leaves.
+  void AskBlocking(uint16_t slot, std::string command, bool repeatable) {
+    AskSlot(slot, std::move(command), repeatable);
     questions_.back().blocks = true;
     blocks_ = true;
   }
@@ -118,6 +125,7 @@ class Round {
 
   std::span<const Question> questions() const { return questions_; }
   bool blocks() const { return blocks_; }
+  bool joins() const { return joins_; }
   bool waits() const { return waits_; }
   bool finished() const { return finished_; }
   const std::string& reply() const { return reply_; }
@@ -127,6 +135,7 @@ class Round {
   const int64_t now_ns_;
   std::vector<Question> questions_;
   bool blocks_ = false;
+  bool joins_ = false;
   bool waits_ = false;
   bool finished_ = false;
   std::string reply_;

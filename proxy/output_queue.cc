@@ -21,6 +21,19 @@ void SegmentList::Add(ObjectPool<Segment>& pool, Chunk* chunk, std::string_view 
   bytes_ += piece.size();
 }
 
+void SegmentList::DropFront(ObjectPool<Segment>& pool, size_t size) {
+  DCHECK_LE(size, bytes_);
+  bytes_ -= size;
+  while (size > 0 && size >= head_->size()) {
+    Segment* segment = std::exchange(head_, head_->next);
+    size -= segment->size();
+    ChunkPool::Unref(segment->chunk);
+    pool.Delete(segment);
+  }
+  if (size > 0) head_->begin += size;
+  if (head_ == nullptr) tail_ = nullptr;
+}
+
 void SegmentList::Clear(ObjectPool<Segment>& pool) {
   while (head_ != nullptr) {
     Segment* segment = head_;

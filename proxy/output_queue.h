@@ -53,6 +53,8 @@ class SegmentList {
   const Segment* head() const { return head_; }
   // Takes over a reference to `chunk`.
   void Add(ObjectPool<Segment>& pool, uring::Chunk* chunk, std::string_view piece);
+  // Requires: size <= bytes().
+  void DropFront(ObjectPool<Segment>& pool, size_t size);
   void Clear(ObjectPool<Segment>& pool);
   void Swap(SegmentList* other);
 

@@ -192,6 +192,25 @@ TEST_F(OutputQueueTest, TakesAListOverAndLeavesItEmpty) {
   EXPECT_EQ(queue.bytes(), 5012u);
 }
 
+TEST_F(OutputQueueTest, AListLosesItsFirstBytes) {
+  SegmentList list;
+  Chunk* chunk = ChunkOf("abcdef");
+  for (int i = 0; i < 3; ++i) {
+    ChunkPool::Ref(chunk);
+    list.Add(segments_, chunk, {chunk->data + 2 * i, 2});
+  }
+  list.DropFront(segments_, 0);
+  list.DropFront(segments_, 3);
+  EXPECT_EQ(list.bytes(), 3u);
+  EXPECT_EQ(*list.head()->begin, 'd');
+  EXPECT_EQ(segments_.live(), 2u);
+  list.DropFront(segments_, 3);
+  EXPECT_TRUE(list.empty());
+  list.Add(segments_, chunk, {chunk->data, 1});
+  EXPECT_EQ(list.bytes(), 1u);
+  list.Clear(segments_);
+}
+
 TEST_F(OutputQueueTest, ListsExchangeTheirContents) {
   SegmentList one;
   SegmentList two;

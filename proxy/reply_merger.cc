@@ -11,6 +11,7 @@
 
 #include "proxy/errors.h"
 #include "proxy/request.h"
+#include "proxy/text.h"
 #include "resp/reply_scanner.h"
 #include "resp/writer.h"
 
@@ -145,27 +146,25 @@ void MergeAnd(const SplitState& split, OutputQueue* output) {
   for (const bool value : all) AppendInteger(value ? 1 : 0, output);
 }
 
-// A write that some parts have done and others not: the error says how far it came.
 void MergeFailure(const SplitState& split, std::string_view error, OutputQueue* output) {
-  int done = 0;
-  int unknown = 0;
-  for (const Request* part : split.parts) {
-    if (!IsError(ReplyOf(part))) ++done;
-    if (ReplyOf(part) == kErrorOutcomeUnknown) ++unknown;
-  }
-  if (done == 0 || !split.parent->spec->Has(cluster::kFlagWrite) || error.front() != '-') {
-    return output->Append(error);
-  }
-  const int parts = static_cast<int>(split.parts.size());
-  error.remove_suffix(2);
-  std::string text(error);
-  text += " (a part: of " + std::to_string(parts) + " parts " + std::to_string(done) + " done, " +
-          std::to_string(parts - done - unknown) + " failed, " + std::to_string(unknown) +
-          " unknown)\r\n";
-  output->Append(text);
+  if (!split.parent->spec->Has(cluster::kFlagWrite)) return output->Append(error);
+  std::vector<std::string_view> replies;
+  for (const Request* part : split.parts) replies.push_back(ReplyOf(part));
+  output->Append(WriteFailure(error, replies));
 }
 
 }  // namespace
+
+std::string WriteFailure(std::string_view error, std::span<const std::string_view> replies) {
+  const auto done =
+      std::ranges::count_if(replies, [](std::string_view reply) { return !IsError(reply); });
+  if (done == 0 || error.front() != '-') return std::string(error);
+  const auto unknown = std::ranges::count(replies, kErrorOutcomeUnknown);
+  const auto failed = static_cast<int64_t>(replies.size()) - done - unknown;
+  error.remove_suffix(2);
+  return Concat(error, " (a part: of ", replies.size(), " parts ", done, " done, ", failed,
+                " failed, ", unknown, " unknown)\r\n");
+}
 
 void MergeReplies(Resources&, const SplitState& split, OutputQueue* output) {
   if (const Request* failed = FirstFailed(split)) {
@@ -207,6 +206,7 @@ void FreeSplit(Resources& resources, SplitState* split) {
   split->targets.clear();
   split->held = nullptr;
   split->operation.reset();
+  split->joined.reset();
   if (split->wait_id != 0) resources.waiting_operations.erase(split->wait_id);
   split->wait_id = 0;
   split->pending = 0;

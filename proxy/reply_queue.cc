@@ -25,6 +25,10 @@ void HoldInOnePiece(Resources& resources, Request* request, Chunk* chunk, std::s
 
 void AnswerPart(Resources& resources, Request* part, Chunk* chunk, std::string_view rest) {
   SplitState* split = part->split_parent;
+  if (split->joined != nullptr) {
+    if (split->joined->Complete(part, chunk, rest)) resources.operations->OnJoined(split);
+    return;
+  }
   HoldInOnePiece(resources, part, chunk, rest);
   part->state = Request::State::kAnswered;
   split->parent->replies->OnPartAnswered(part->ReplyBytes());

@@ -80,6 +80,8 @@ struct PartialCommand {
 class OperationRunner {
  public:
   virtual void OnAnswered(SplitState* split) = 0;
+  // The joined reply is complete (JoinedReply::Complete).
+  virtual void OnJoined(SplitState* split) = 0;
   // Nobody waits any more for a part that has a connection of its own.
   virtual void OnAbandoned(UpstreamConnection* own_link) = 0;
 

@@ -31,16 +31,6 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 
-// The slot that all keys share, or -1.
-int CommonSlot(const CommandView& command, const KeyRuns& keys) {
-  int slot = -1;
-  const bool differ = cluster::AnyKey(command, keys, [&slot](std::string_view key) {
-    const int before = std::exchange(slot, cluster::HashSlot(key));
-    return before >= 0 && before != slot;
-  });
-  return differ ? -1 : slot;
-}
-
 }  // namespace
 
 Router::Router(Resources& resources, RoutingTable& table, TopologySource& topology)
@@ -93,7 +83,7 @@ Router::Verdict Router::Route(ReplyQueue* client, const CommandSpec& spec,
 
 Router::Verdict Router::RouteKeyed(ReplyQueue* client, const CommandSpec& spec,
                                    const CommandView& command, Chunk* chunk, const KeyRuns& keys) {
-  const int slot = CommonSlot(command, keys);
+  const int slot = cluster::CommonSlot(command, keys);
   if (slot < 0) return Verdict::kCrossSlot;
   return Issue(client, spec, command, chunk, slot);
 }
@@ -217,6 +207,8 @@ Request* Router::NewPart(SplitState* split, uint16_t slot) {
 // A part for each primary (by a slot it owns, so that the part follows a failover), or node.
 Router::Verdict Router::RouteToAll(ReplyQueue* client, const CommandSpec& spec,
                                    const CommandView& command) {
+  // An earlier command may yet be sent elsewhere, where this one would have been executed before.
+  if (spec.Has(cluster::kFlagWrite) && !client->empty()) return Verdict::kWait;
   const bool everywhere = spec.route == Route::kAllNodes;
   std::vector<uint16_t> slots;
   std::vector<cluster::NodeAddress> nodes;

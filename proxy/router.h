@@ -128,6 +128,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   Request* NewPart(SplitState* split, uint16_t slot);
   // OperationRunner
   void OnAnswered(SplitState* split) override;
+  void OnJoined(SplitState* split) override;
   void OnAbandoned(UpstreamConnection* own_link) override;
   // A connection to `node` for `request` alone; nullptr when there is none now.
   void NoteRefused(const Request* request, const cluster::Redirect& redirect);

@@ -98,6 +98,17 @@ class RouterForTest {
     node.Reply(bytes);
     Settle();
   }
+  // Connections of one's own begin with CLIENT ID.
+  void AnswerGreetings() {
+    for (NodeForTest* node : {&a, &b, &c}) {
+      for (size_t i = 0; i < node->connections(); ++i) {
+        if (node->peer(i).received() != Multibulk({"CLIENT", "ID"})) continue;
+        node->peer(i).Take();
+        node->peer(i).Write(":77\r\n");
+      }
+    }
+    sim.RunFor(sim::kMillisecond);
+  }
   // Opens all three connections, so that what follows is sent at once.
   void OpenAll() {
     for (const char* key : {kKeyOfA, kKeyOfB, kKeyOfC}) Send(std::string("GET ") + key);

@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,21 @@ void Router::OnAnswered(SplitState* split) {
   std::vector<std::string_view> answers;
   for (const Request* part : split->parts) answers.push_back(part->bytes.view());
   Advance(split, answers);
+}
+
+void Router::OnJoined(SplitState* split) {
+  Request* parent = split->parent;
+  ReplyQueue* client = parent->replies;
+  const std::string error(split->joined->error());
+  for (const Request* part : split->parts) {
+    // Those whose turn never came, and those that nobody waits for any more.
+    part->state == Request::State::kAnswered ? client->ForgetPart(part) : client->OnPartAnswered(0);
+  }
+  FreeSplit(resources_, split);
+  parent->is_split = false;
+  client->SubBarrier();
+  if (!error.empty()) return DeliverText(resources_, parent, error);
+  DeliverReply(resources_, parent, /*chunk=*/nullptr, /*rest=*/{});  // It has left already.
 }
 
 void Router::Resume(uint64_t wait_id, std::span<const std::string_view> answers) {
@@ -75,6 +91,8 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
   CHECK(!questions.empty()) << parent->spec->name;
   split->pending = questions.size();
   client->AddParts(questions.size());
+  if (round.joins())
+    split->joined = std::make_unique<JoinedReply>(resources_, *split, questions.size());
   for (const Question& question : questions) split->targets.push_back(question.node);
   for (const Question& question : questions) {
     Request* part = NewPart(split, question.slot);
@@ -103,8 +121,9 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
     request->failure = at_limit ? Request::Failure::kNoOwnLink : Request::Failure::kUnreachable;
     if (!at_limit) topology_.RequestRefresh();
   }
-  // One that is asked aside goes on when its client leaves.
-  const bool ends_with_client = MayTakeItsTime(*request) || request->is_pinned;
+  // One that is asked aside goes on when its client leaves, unless nobody would read the answer.
+  const bool ends_with_client =
+      MayTakeItsTime(*request) || request->is_pinned || request->split_parent->joined != nullptr;
   if (link != nullptr && ends_with_client) request->split_parent->own_links.push_back(link);
   return link;
 }

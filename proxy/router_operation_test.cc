@@ -83,10 +83,27 @@ TEST_F(RouterOperationTest, AnErrorOfOnePrimaryIsTheReply) {
 TEST_F(RouterOperationTest, AnOrderAmongOneClientsCommandsIsKeptAtEachNode) {
   OpenAll();
   Send("SET b 1");
-  Send("FLUSHALL");
+  Send("DBSIZE");
   Send("SET b 2");
   Settle();
-  EXPECT_EQ(a.Take(), Wire("SET b 1") + Wire("FLUSHALL") + Wire("SET b 2"));
+  EXPECT_EQ(a.Take(), Wire("SET b 1") + Wire("DBSIZE") + Wire("SET b 2"));
+}
+
+// The owner of the slot may be another than rcproxy knows: FLUSHALL would be there before SET.
+TEST_F(RouterOperationTest, AWriteForAllPrimariesWaitsForWhatWasAskedBefore) {
+  OpenAll();
+  Send("SET b 1");
+  EXPECT_FALSE(Send("FLUSHALL"));
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("SET b 1"));
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_FALSE(Send("FLUSHALL"));
+  EXPECT_EQ(b.Take(), Wire("SET b 1"));
+  Reply(b, "+OK\r\n");
+  EXPECT_TRUE(Send("FLUSHALL"));
+  EXPECT_TRUE(Send("SET b 2"));
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("FLUSHALL") + Wire("SET b 2"));
 }
 
 TEST_F(RouterOperationTest, WithoutAnyPrimaryItIsAnErrorAtOnce) {

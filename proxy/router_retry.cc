@@ -165,6 +165,9 @@ void Router::OnRequestLost(Request* request, bool sent) {
     case Request::Sink::kPart:
       break;
   }
+  const bool is_joined =
+      request->sink == Request::Sink::kPart && request->split_parent->joined != nullptr;
+  if (is_joined && request->split_parent->joined->Lose(request)) return;
   if (request->streaming) {  // Its client is being closed; part of the reply has left.
     request->streaming = false;
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
@@ -181,7 +184,7 @@ void Router::OnRequestLost(Request* request, bool sent) {
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;
-  if (sent && request->is_private) RenewBlocking(request);
+  if (sent && request->is_private && MayTakeItsTime(*request)) RenewBlocking(request);
   Delay(request);
 }
 

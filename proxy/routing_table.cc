@@ -77,13 +77,9 @@ bool RoutingTable::Adopt(const cluster::Topology& topology) {
     shards.push_back(std::move(route));
   }
   // A primary without slots is a node of the map, but nobody to send a command to.
-  std::vector<bool> has_slots(shards.size(), false);
-  for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
-    const uint16_t shard = topology.ShardOfSlot(slot);
-    if (shard != cluster::Topology::kNoShard) has_slots[shard + 1] = true;
-  }
+  const std::vector<bool> has_slots = topology.ShardsWithSlots();
   for (size_t i = 1; i < shards.size(); ++i) {
-    if (!has_slots[i]) shards[i].primary = nullptr;
+    if (!has_slots[i - 1]) shards[i].primary = nullptr;
   }
   bool changed = false;
   std::vector<ShardRoute> before = std::exchange(shards_, std::move(shards));

@@ -14,6 +14,7 @@
 
 #include "cluster/command_table.h"
 #include "cluster/topology.h"
+#include "proxy/joined_reply.h"
 #include "proxy/operation.h"
 
 namespace rcproxy::proxy {
@@ -31,7 +32,8 @@ struct SplitState {
   std::vector<uint32_t> part_of_key;  // Merge::kKeyOrder only.
   std::vector<cluster::NodeAddress>
       targets;                           // Port not 0: the part is for this node, not its slot.
-  std::unique_ptr<Operation> operation;  // Gets the replies instead of a merge.
+  std::unique_ptr<Operation> operation;  // Gets the replies instead of a merge,
+  std::unique_ptr<JoinedReply> joined;   // unless they are passed on while they arrive.
   std::vector<UpstreamConnection*> own_links;  // Of parts that are is_private, until answered.
   HeldLink* held = nullptr;                    // Of the part that is_pinned.
   uint64_t wait_id = 0;                        // Not 0: the operation waits for Router::Resume.

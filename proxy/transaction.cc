@@ -62,6 +62,8 @@ std::string Transaction::Queue(const CommandSpec& spec, const CommandView& comma
         "ERR Command not allowed inside a transaction through rcproxy: it concerns more than one "
         "node");
   }
+  // A server with several databases would change that of the connection, which others share.
+  if (spec.name == "select" && command[1] != "0") return Refuse("ERR DB index is out of range");
   if (commands_.size() + command.bytes().size() > bytes_max_)
     return Refuse("ERR transaction too big: it has more bytes than a command may have");
   const cluster::KeyRuns keys = cluster::FindKeys(spec, command);

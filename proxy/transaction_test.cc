@@ -56,6 +56,13 @@ TEST_F(TransactionTest, CommandsForManyNodesOrForTheConnectionAreRefused) {
   EXPECT_TRUE(transaction_.spoiled());
 }
 
+// On a server that has several it would be the database of everybody who shares the connection.
+TEST_F(TransactionTest, TheDatabaseOfTheConnectionStaysWhatItIs) {
+  EXPECT_EQ(Queue("SELECT 0"), queued_);
+  EXPECT_EQ(Queue("SELECT 1"), "-ERR DB index is out of range\r\n");
+  EXPECT_TRUE(transaction_.spoiled());
+}
+
 TEST_F(TransactionTest, ItHasALimit) {
   EXPECT_EQ(Queue("SET k " + std::string(900, 'v')), queued_);
   EXPECT_EQ(Queue("SET k " + std::string(900, 'v')).substr(0, 24), "-ERR transaction too big");

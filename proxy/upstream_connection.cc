@@ -10,6 +10,7 @@
 #include "cluster/redirect.h"
 #include "proxy/held_link.h"
 #include "proxy/reply_queue.h"
+#include "proxy/split_state.h"
 #include "proxy/upstream_node.h"
 #include "resp/request_scanner.h"
 
@@ -231,6 +232,10 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     ListLink<InStallList>::Unlink();
     ResumeAfterStall();
   }
+  if (waits_for_turn_) [[unlikely]] {
+    waits_for_turn_ = false;
+    socket_.StartReceive();
+  }
   request->pieces.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
   const ReplyQueue* client = ClientOf(request);
@@ -295,6 +300,7 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   }
   ChunkPool::Ref(chunk);
   partial_.Add(resources_.segments, chunk, piece);
+  if (front != nullptr && front->sink == Request::Sink::kPart) return OfferToJoined(front);
   if (front == nullptr || front->sink != Request::Sink::kClient) return;
   if (partial_.bytes() < resources_.config.stream_reply_bytes_min && !front->streaming) return;
   ReplyQueue* client = front->replies;
@@ -306,6 +312,27 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   KeepPace(client);
 }
 
+void UpstreamConnection::OfferToJoined(Request* front) {
+  JoinedReply* const joined = front->split_parent->joined.get();
+  if (joined == nullptr) return;
+  switch (joined->Take(front, &partial_, this)) {
+    case JoinedReply::Taken::kAll:
+      return KeepPace(ClientOf(front));
+    case JoinedReply::Taken::kNotYet:
+      return;
+    case JoinedReply::Taken::kWait:
+      waits_for_turn_ = true;
+      return socket_.PauseReceive();
+  }
+}
+
+void UpstreamConnection::TakeTurn() {
+  waits_for_turn_ = false;
+  progress_ns_ = resources_.io.NowNs();
+  OfferToJoined(pending_.Front());
+  if (!stalled()) socket_.StartReceive();
+}
+
 // The node is not read faster than `client` reads what streams to it. When nobody waits behind it,
 // the connection becomes its own; else others are not made to wait as long as the client's hard
 // limit is far.
@@ -314,7 +341,8 @@ void UpstreamConnection::KeepPace(ReplyQueue* client) {
   const size_t waiting = client->output().bytes();
   const bool is_alone = pending_.Next(pending_.Front()) == nullptr;
   const size_t soft_limit = config.client_output_soft_bytes;
-  if (is_alone && waiting > soft_limit && (is_set_aside_ || node_.SetAside(this))) {
+  const bool may_have_it = is_set_aside_ || kind_.is_own;
+  if (is_alone && waiting > soft_limit && (may_have_it || node_.SetAside(this))) {
     client->Stall(this, soft_limit / 2);
   } else if (waiting > config.client_output_hard_bytes / 2) {
     client->Stall(this, soft_limit);
@@ -416,6 +444,7 @@ void UpstreamConnection::Idle() {
   scanner_.Reset();
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
+  waits_for_turn_ = false;
   unit_left_ = 0;
   unit_error_.clear();
   if (Flushable::IsLinked()) Flushable::Unlink();
@@ -434,7 +463,7 @@ void UpstreamConnection::ReleaseWaiting() {
 }
 
 bool UpstreamConnection::IsTimed() const {
-  if (state_ != State::kReady || pending_.IsEmpty() || stalled()) return false;
+  if (state_ != State::kReady || pending_.IsEmpty() || stalled() || waits_for_turn_) return false;
   // On a connection of its own a request may block for as long as it likes, or its client may take
   // its time.
   const Request* front = pending_.Front();
@@ -449,7 +478,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
 }
 
 void UpstreamConnection::CheckStall(int64_t now_ns) {
-  if (!stalled() || is_set_aside_) return;
+  if (!stalled() || is_set_aside_ || kind_.is_own) return;
   const int64_t limit_ns = resources_.config.client_stall_timeout_ms * kNsPerMs;
   if (now_ns - stalled_since_ns < limit_ns) return;
   resources_.stats.clients_closed_output_limit.Add();

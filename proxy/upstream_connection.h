@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/joined_reply.h"
 #include "proxy/output_queue.h"
 #include "proxy/request.h"
 #include "proxy/resolver.h"
@@ -86,7 +87,10 @@ class UpstreamObserver {
   ~UpstreamObserver() = default;
 };
 
-class UpstreamConnection final : public uring::SocketListener, public Flushable, public Stallable {
+class UpstreamConnection final : public uring::SocketListener,
+                                 public Flushable,
+                                 public Stallable,
+                                 public TurnTaker {
  public:
   enum class State : uint8_t { kIdle, kConnecting, kHandshaking, kReady, kClosing };
 
@@ -160,6 +164,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   // Stallable: the client that a long reply streams to has caught up.
   void ResumeAfterStall() override;
   bool stalled() const { return ListLink<InStallList>::IsLinked(); }
+  // TurnTaker: the reply that it has begun to receive may leave now.
+  void TakeTurn() override;
   // Clients no longer share it: another has taken its place, and it closes after the one reply that
   // it has in it. See UpstreamNode::SetAside.
   void set_aside() { is_set_aside_ = true; }
@@ -197,6 +203,7 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   bool EndsUnit(std::string_view frame);
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
+  void OfferToJoined(Request* front);
   void KeepPace(ReplyQueue* client);
   void LoseRequests();
   void Lose(Request* request, bool sent);
@@ -211,7 +218,8 @@ class UpstreamConnection final : public uring::SocketListener, public Flushable,
   const LinkKind kind_;
   State state_ = State::kIdle;
   bool is_set_aside_ = false;
-  HeldLink* holder_ = nullptr;  // Whoever keeps it for longer than a request.
+  bool waits_for_turn_ = false;  // Not read: its reply is a part of a joined one.
+  HeldLink* holder_ = nullptr;   // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;

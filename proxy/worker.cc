@@ -368,7 +368,11 @@ void Worker::BeginDrain(int64_t deadline_ns) {
   state_ = State::kDraining;
   UnpauseClients();
   drain_deadline_ns_ = deadline_ns;
-  ForEachClient([](ClientConnection& client) { client.Drain(); });
+  ForEachClient([this](ClientConnection& client) {
+    // Who is blocked is answered as when the time is over.
+    router_.Unblock(client.replies(), /*with_error=*/false);
+    client.Drain();
+  });
 }
 
 void Worker::AdvanceDrain() {

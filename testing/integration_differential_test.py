@@ -112,6 +112,8 @@ XINFO STREAM stream | XINFO STREAM {t}stream FULL | XINFO STREAM nothing
 XLEN stream | XLEN nothing
 XPENDING stream group | XPENDING stream group - + 10 | XPENDING stream nogroup
 XRANGE stream - + | XRANGE stream 2 + COUNT 1 | XRANGE nothing - + | XRANGE stream x y
+XREAD STREAMS stream {t}stream nothing 0 0 0 | XREAD COUNT 1 STREAMS {t}stream stream $ 1-1 | XREAD STREAMS stream s 0 0
+XREAD STREAMS stream {t}stream 0 | XREAD STREAMS stream {t}stream 99 $ | XREAD STREAMS stream {t}stream 0 x
 XREAD STREAMS stream 0 | XREAD COUNT 1 STREAMS stream 1-1 | XREAD STREAMS stream $ | XREAD STREAMS nothing 0
 XREVRANGE stream + - COUNT 1 | XREVRANGE nothing + -
 ZCARD z | ZCARD nothing

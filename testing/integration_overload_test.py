@@ -52,6 +52,23 @@ class OverloadTest(IntegrationTest):
         self.assertGreater(report.requests, 100)
         slow.close()
 
+    def test_keys_that_nobody_reads_stay_with_the_nodes(self):
+        fill = "for i = 1, 100000 do redis.call('SET', KEYS[1] .. string.rep('x', 150) .. i, '') end"
+        for tag in ("a", "b", "c"):  # One on each primary.
+            self.client.ok("EVAL", fill, 1, f"{{{tag}}}")
+        before = self.proxy.rss_bytes()
+        with self.proxy.client() as slow:
+            slow.send(encode("KEYS", "*x*"))
+            highest = before
+            for _ in range(30):
+                self.client.ok("SET", "other", 1)
+                highest = max(highest, self.proxy.rss_bytes())
+                time.sleep(0.05)
+            print(f"resident memory: {before >> 20} MiB before, {highest >> 20} MiB at most")
+            self.assertLess(highest - before, 20 << 20)  # It is more than 45 MiB of keys.
+            self.assertEqual(len(set(slow.read_reply())), 300000)
+        self.client.ok("FLUSHALL")
+
     @staticmethod
     def send_until_stuck(client, data, times):
         try:

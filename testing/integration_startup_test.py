@@ -10,7 +10,7 @@ import unittest
 from testing import processes
 from testing.cluster import Cluster
 from testing.rcproxy_process import RcproxyProcess
-from testing.resp_client import RespClient, RespError
+from testing.resp_client import RespClient, RespError, encode
 
 
 class FakeSeed:
@@ -193,6 +193,18 @@ class StartupTest(unittest.TestCase):
             os.kill(proxy.pid, signal.SIGTERM)
             answered = client.read_to_end()
         self.assertEqual(answered.replace(b"+OK\r\n", b""), b"")
+        self.assertEqual(proxy.wait_for_exit(), 0)
+
+    def test_a_client_that_blocks_is_answered_at_the_end(self):
+        proxy = self.launched(self.cluster.addresses())
+        self.assert_serves(proxy)
+        with proxy.client() as client, proxy.client() as other:
+            client.send(encode("BLPOP", "nothing", 0))
+            while b"cmd=blpop" not in other.ok("CLIENT", "LIST"):
+                time.sleep(0.02)
+            self.assertEqual(other.ok("SET", "drain", 1), "OK")
+            os.kill(proxy.pid, signal.SIGTERM)
+            self.assertEqual(client.read_to_end(), b"*-1\r\n")
         self.assertEqual(proxy.wait_for_exit(), 0)
 
     def test_restart_on_the_same_address(self):

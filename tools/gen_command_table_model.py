@@ -95,13 +95,11 @@ ACCESS_FLAGS = {
     "R": "Read", "W": "Write", "b": "Blocking", "a": "Admin", "p": "PubSub", "m": "NoMulti",
     "u": "NoAuth", "r": "MayReplicate",
 }
-SHARED_SLOT_FOR_NOW = "keys must share a slot for now"
 DEFAULT_NOTES = {
     "ROUTE-SS": "keys must share a slot",
-    "COMPUTE": SHARED_SLOT_FOR_NOW,
-    "SPLIT": SHARED_SLOT_FOR_NOW,
     "NODE": "send it to the node itself",
 }
+HELP_NOTE = "lists what rcproxy serves"
 
 
 def read_tsv(path):
@@ -212,7 +210,8 @@ def make_command(row, server):
         arity=proxy_arity(row["command"]) if row["arity"] == "-" else int(row["arity"]),
         keys=keys, flags=flags, disposition=row["disposition"], command_class=row["class"],
         hint=hint_of(server, row), known_to_server=server is not None)
-    command.note = DEFAULT_NOTES.get(command.disposition, "")
+    is_help = command.name.endswith("|help")
+    command.note = HELP_NOTE if is_help else DEFAULT_NOTES.get(command.disposition, "")
     return command
 
 

@@ -138,6 +138,16 @@ class TidyTest(unittest.TestCase):
                  if path != "tools/tidy_test.py" and (match := _MACHINE_PATH.search(text))}  # fmt: skip
         self.report("path", found, "a path of one machine")
 
+    def test_each_trap_has_its_tests(self):
+        wrong, numbers = {}, set()
+        for line in self.files["testing/traps.tsv"].splitlines()[3:]:
+            number, what, path, name = line.split("\t")
+            numbers.add(int(number))
+            if not what or not _has_test(path, self.files.get(path, ""), name):
+                wrong[f"testing/traps.tsv {number}, {name}"] = f"is not in {path}"
+        self.report("trap", wrong, "a test that is named does not exist")
+        self.assertEqual(numbers, set(range(86)))
+
     def test_each_folder_describes_its_files(self):
         missing = {}
         for folder in _FOLDERS:
@@ -154,6 +164,16 @@ class TidyTest(unittest.TestCase):
             if unnamed:
                 missing[folder + "/README.md"] = f"does not name {unnamed}"
         self.report("table", missing, "a folder's README.md has a line for each file")
+
+
+def _has_test(path, text, name):
+    """Whether `name` is a test in the file ("Suite.Name", a function, "-" for a scenario), or words of a page."""
+    if path.endswith(".cc"):
+        suite, _, case = name.partition(".")
+        return re.search(rf"^TEST(_F|_P)?\({suite},\s*{case}\)", text, re.M) is not None
+    if path.endswith(".py"):
+        return f"    def {name}(self)" in text
+    return name in text if path.endswith(".md") else path.endswith(".scn") and name == "-"
 
 
 def _aliases(name):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
-#include "cluster/hash_slot.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
 #include "resp/value.h"
@@ -71,11 +71,21 @@ Timeout FindTimeout(const CommandSpec& spec, const CommandView& command) {
   return timeout;
 }
 
+// Whether it may be asked again although a node that was lost may have executed it. What a pop took
+// there is gone with its reply in any case; what others did (BLMOVE, XREADGROUP) is still there,
+// and they would do it twice.
+bool IsRepeatable(const CommandSpec& spec) {
+  constexpr std::string_view kPops[] = {"blmpop", "blpop",    "brpop",
+                                        "bzmpop", "bzpopmax", "bzpopmin"};
+  return spec.Has(cluster::kFlagRead) || std::ranges::find(kPops, spec.name) != std::end(kPops);
+}
+
 class Blocking final : public Operation {
  public:
   Blocking(const OperationCall& call, uint16_t slot)
       : slot_(slot),
         command_(call.command.bytes()),
+        repeatable_(IsRepeatable(call.spec)),
         timeout_(FindTimeout(call.spec, call.command)) {
     for (size_t i = 0; i < call.command.size(); ++i) words_.emplace_back(call.command[i]);
     if (call.spec.name == "xread") FindLatest(cluster::FindKeys(call.spec, call.command));
@@ -84,7 +94,7 @@ class Blocking final : public Operation {
   void Next(std::span<const std::string_view> answers, Round* round) override {
     if (answers.empty()) {
       end_ns_ = round->now_ns() + timeout_.ns;
-      if (latest_.empty()) return round->AskBlocking(slot_, command_);
+      if (latest_.empty()) return round->AskBlocking(slot_, command_, repeatable_);
       for (const Latest& latest : latest_) {
         round->AskSlot(slot_, CommandOf({"XINFO", "STREAM", words_[latest.key]}),
                        /*repeatable=*/true);
@@ -93,13 +103,13 @@ class Blocking final : public Operation {
     }
     if (!latest_.empty()) {
       NameLatest(answers);
-      return round->AskBlocking(slot_, command_);
+      return round->AskBlocking(slot_, command_, repeatable_);
     }
     // What a primary says to those who wait when it has become a replica.
     if (!answers[0].starts_with("-UNBLOCKED force unblock"))
       return round->Finish(std::string(answers[0]));
     std::string again = Again(round->now_ns());
-    round->AskBlocking(slot_, again.empty() ? command_ : std::move(again));
+    round->AskBlocking(slot_, again.empty() ? command_ : std::move(again), repeatable_);
   }
 
   // With the time that is left; a millisecond when there is none, as 0 is for ever.
@@ -146,6 +156,7 @@ class Blocking final : public Operation {
 
   const uint16_t slot_;
   std::string command_;
+  const bool repeatable_;
   const Timeout timeout_;
   std::vector<std::string> words_;
   std::vector<Latest> latest_;  // Whose ids are still to be asked for.
@@ -158,14 +169,11 @@ std::unique_ptr<Operation> MakeBlocking(const OperationCall& call) {
   const bool may_block =
       call.spec.route == cluster::Route::kBlocking || BlockOption(call.spec, call.command) > 0;
   if (!may_block) return nullptr;
-  uint16_t slot = Question::kAnySlot;
   const cluster::KeyRuns keys = cluster::FindKeys(call.spec, call.command);
-  const bool differ = cluster::AnyKey(call.command, keys, [&slot](std::string_view key) {
-    const uint16_t before = std::exchange(slot, cluster::HashSlot(key));
-    return before != Question::kAnySlot && before != slot;
-  });
-  if (differ) return AnswerError(cluster::kCrossSlotError);
-  return std::make_unique<Blocking>(call, slot);
+  if (keys.TotalKeys() == 0) return std::make_unique<Blocking>(call, Question::kAnySlot);
+  const int slot = cluster::CommonSlot(call.command, keys);
+  if (slot < 0) return AnswerError(cluster::kCrossSlotError);
+  return std::make_unique<Blocking>(call, static_cast<uint16_t>(slot));
 }
 
 }  // namespace rcproxy::proxy

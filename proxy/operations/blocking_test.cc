@@ -149,6 +149,18 @@ TEST_F(BlockingTest, WhenTheNodeIsLostItAsksAgain) {
   EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
+// What the node has done with it is not undone by the loss.
+TEST_F(BlockingTest, WhatLeavesSomethingBehindIsNotAskedAgainOfALostNode) {
+  for (const char* line : {"BLMOVE b b LEFT RIGHT 0", "XREADGROUP GROUP g c BLOCK 0 STREAMS b >"}) {
+    Block(line);
+    EXPECT_EQ(a.Take(), Wire(line));
+    a.peer().Close();
+    Run(50 * kMillisecond);
+    EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  }
+  EXPECT_FALSE(b.HasInput());
+}
+
 TEST_F(BlockingTest, AClientThatLeavesClosesItsConnection) {
   auto leaving = std::make_unique<ClientForTest>(sim.resources);
   Block(leaving.get(), "BLPOP b 0");

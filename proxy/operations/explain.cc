@@ -9,6 +9,7 @@
 #include "cluster/command_keys.h"
 #include "cluster/hash_slot.h"
 #include "proxy/operations/operation_text.h"
+#include "proxy/operations/slot_split.h"
 #include "proxy/text.h"
 
 namespace rcproxy::proxy {
@@ -123,15 +124,18 @@ bool IsServed(const CommandSpec& spec) {
   }
 }
 
-std::string Plan(const OperationFacts& facts, const CommandSpec& spec, const Targets& targets) {
+std::string Plan(const OperationCall& call, const Targets& targets) {
+  const CommandSpec& spec = call.spec;
+  const CrossSlot cross_slot = call.facts.config.cross_slot;
   if (!IsServed(spec)) return "error: " + cluster::NotAvailableError(spec);
   if (spec.Has(cluster::kFlagOperation)) return "several questions to nodes";
   if (spec.route == Route::kLocal) return "answered by rcproxy";
   const size_t slots = targets.slots.size();
   if (slots > 1) {
-    if (spec.route == Route::kSplit && facts.config.cross_slot != CrossSlot::kStrict)
+    const bool is_split = spec.route == Route::kSplit || MakeSlotSplit(call) != nullptr;
+    if (is_split && cross_slot != CrossSlot::kStrict)
       return Concat(slots, " requests, one for each slot");
-    if (spec.merge == Merge::kNone && facts.config.cross_slot == CrossSlot::kCompute &&
+    if (spec.merge == Merge::kNone && cross_slot == CrossSlot::kCompute &&
         spec.Has(cluster::kFlagRead) && spec.note.find("computed") != std::string_view::npos)
       return "computed from what the nodes have";
     return "error: CROSSSLOT";
@@ -172,7 +176,7 @@ std::string Explain(const OperationCall& call, const CommandSpec& spec,
   resp::AppendBulk(&reply, "nodes");
   resp::AppendArrayHeader(&reply, targets.nodes.size());
   for (const std::string& node : targets.nodes) resp::AppendBulk(&reply, node);
-  text("plan", Plan(call.facts, spec, targets));
+  text("plan", Plan({call.facts, spec, command, call.protocol}, targets));
   text("merge", spec.Has(cluster::kFlagOperation) ? "special" : MergeName(spec.merge));
   text("retry", RetryClass(spec));
   return reply;

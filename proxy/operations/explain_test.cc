@@ -41,6 +41,8 @@ TEST_F(ExplainTest, SeveralSlots) {
   EXPECT_EQ(Field("MGET a b {a}2", "plan"), "2 requests, one for each slot");
   EXPECT_EQ(Field("MGET a b", "merge"), "key order");
   EXPECT_EQ(Field("RENAME a b", "plan"), "error: CROSSSLOT");
+  EXPECT_EQ(Field("XREAD STREAMS a b 0 0", "plan"), "2 requests, one for each slot");
+  EXPECT_EQ(Field("XREAD BLOCK 1 STREAMS a b 0 0", "plan"), "error: CROSSSLOT");
   EXPECT_EQ(Field("SINTER a b", "plan"), "error: CROSSSLOT");
   sim.config.cross_slot = CrossSlot::kCompute;
   EXPECT_EQ(Field("SINTER a b", "plan"), "computed from what the nodes have");

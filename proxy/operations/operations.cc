@@ -11,10 +11,12 @@
 #include "proxy/operations/cluster_info.h"
 #include "proxy/operations/cross_slot.h"
 #include "proxy/operations/fan_out.h"
+#include "proxy/operations/keys.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
 #include "proxy/operations/scan.h"
 #include "proxy/operations/slot_commands.h"
+#include "proxy/operations/slot_split.h"
 #include "proxy/operations/wait.h"
 
 namespace rcproxy::proxy {
@@ -25,6 +27,7 @@ using Factories = std::vector<OperationFactory>;  // By CommandSpec::id; null: n
 
 constexpr OperationRow kRows[] = {
     {"info", MakeClusterInfo},
+    {"keys", MakeKeys},
     {"scan", MakeScan},
     {"wait", MakeWait},
 };
@@ -76,9 +79,12 @@ std::unique_ptr<Operation> Operations::MakeBlocking(const CommandSpec& spec,
 std::unique_ptr<Operation> Operations::MakeCrossSlot(const CommandSpec& spec,
                                                      const resp::CommandView& command,
                                                      resp::Protocol protocol) const {
+  if (facts_.config.cross_slot == CrossSlot::kStrict) return nullptr;
+  const OperationCall call = {facts_, spec, command, protocol};
+  if (auto split = MakeSlotSplit(call)) return split;
   if (facts_.config.cross_slot != CrossSlot::kCompute) return nullptr;
   const OperationFactory make = ForSeveralSlots()[spec.id];
-  return make == nullptr ? nullptr : make({facts_, spec, command, protocol});
+  return make == nullptr ? nullptr : make(call);
 }
 
 }  // namespace rcproxy::proxy

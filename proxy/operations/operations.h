@@ -2,7 +2,7 @@
 //
 //   a command with kFlagOperation             -> Make
 //   one whose keys lie in several slots,
-//   and that no rule of the table can split   -> MakeCrossSlot, when --cross_slot=compute
+//   and that no rule of the table can split   -> MakeCrossSlot, unless --cross_slot=strict
 //
 // Owner: Worker. Thread: the worker's. The tables live as long as the process. For the ordinary
 // command nothing here is called.

@@ -52,17 +52,6 @@ class OperationsForTest : public RouterForTest {
     return true;
   }
   bool Begin(std::string_view line) { return BeginWords(cluster::Words(line)); }
-  // Connections of one's own begin with CLIENT ID.
-  void AnswerGreetings() {
-    for (NodeForTest* node : {&a, &b, &c}) {
-      for (size_t i = 0; i < node->connections(); ++i) {
-        if (node->peer(i).received() != Wire("CLIENT ID")) continue;
-        node->peer(i).Take();
-        node->peer(i).Write(":77\r\n");
-      }
-    }
-    sim.RunFor(sim::kMillisecond);
-  }
   // The reply of one that asks nothing.
   std::string Ask(std::string_view line) {
     Begin(line);
