@@ -9,6 +9,7 @@
 #include "cluster/hash_slot.h"
 #include "proxy/client_connection.h"
 #include "proxy/errors.h"
+#include "proxy/operations/split_exec.h"
 #include "proxy/text.h"
 
 namespace rcproxy::proxy {
@@ -152,8 +153,8 @@ ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& s
 ClientConnection::Progress ClientConnection::Multi(const CommandSpec& spec) {
   session_.last_command = spec.id;
   ClientBindings& bindings = Bind();
-  const int slot = bindings.watch != nullptr ? bindings.watch->slot : -1;
-  bindings.transaction = std::make_unique<Transaction>(resources_.config.request_bytes_max, slot);
+  const int slot = bindings.watch != nullptr ? bindings.watch->slot : Transaction::kNoSlot;
+  bindings.transaction = std::make_unique<Transaction>(resources_.config, resources_.stats, slot);
   return ReplyLocally("+OK\r\n");
 }
 
@@ -190,10 +191,12 @@ ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   }
   if (bindings_->watch != nullptr) return ExecWatched(spec);
   if (transaction.empty()) return EndTransaction(spec, "*0\r\n");
-  const int slot = transaction.slot();
-  const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
-  if (context_.router.RouteUnit(&replies_, spec, transaction.Unit(), route_slot,
-                                transaction.read_only()) == Router::Verdict::kWait) {
+  if (transaction.parts().size() > 1) return ExecSplit(spec);
+  const TransactionPart& part = transaction.parts().front();
+  const uint16_t slot =
+      part.slot == Transaction::kNoSlot ? Request::kNoSlot : static_cast<uint16_t>(part.slot);
+  if (context_.router.RouteUnit(&replies_, spec, part.Unit(), slot, part.read_only) ==
+      Router::Verdict::kWait) {
     return Block();
   }
   session_.last_command = spec.id;
@@ -203,9 +206,16 @@ ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   return Progress::kContinue;
 }
 
+ClientConnection::Progress ClientConnection::ExecSplit(const CommandSpec& spec) {
+  if (!Router::MayStart(replies_, spec)) return Block();
+  const std::unique_ptr<Transaction> transaction = std::move(bindings_->transaction);
+  if (bindings_->IsEmpty()) bindings_.reset();
+  return RunOperation(spec, MakeSplitExec(transaction.get()));
+}
+
 ClientConnection::Progress ClientConnection::ExecWatched(const CommandSpec& spec) {
   if (!Router::MayStart(replies_, spec)) return Block();
-  std::string unit = bindings_->transaction->Unit();
+  std::string unit = bindings_->transaction->parts().front().Unit();
   std::unique_ptr<Watch> watch = std::move(bindings_->watch);
   bindings_->transaction.reset();
   if (bindings_->IsEmpty()) bindings_.reset();

@@ -158,6 +158,7 @@ class ClientConnection final : public uring::SocketListener,
   Progress EndTransaction(const cluster::CommandSpec& spec, std::string_view reply);
   Progress ExecWatched(const cluster::CommandSpec& spec);
   Progress Exec(const cluster::CommandSpec& spec);
+  Progress ExecSplit(const cluster::CommandSpec& spec);
   Progress QueueInTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress ReplyLocally(std::string_view reply);
   Progress RefuseCommand(std::string_view text);

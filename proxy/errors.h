@@ -20,8 +20,8 @@ inline constexpr std::string_view kErrorOutcomeUnknown =
     "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
     "have been executed\r\n";
 inline constexpr std::string_view kErrorOwnConnections =
-    "-ERR too many blocked clients: every connection to the node that --own_connections_max allows "
-    "is in use\r\n";
+    "-ERR too many blocked clients: every connection to the node that --own_connections_max, or to "
+    "all nodes that --own_connections_total_max allows, is in use\r\n";
 inline constexpr std::string_view kErrorSubscriptions =
     "-ERR too many subscriptions: the client would have more than "
     "--subscriptions_per_client_max\r\n";

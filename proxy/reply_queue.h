@@ -80,7 +80,7 @@ class ReplyQueue {
   void AddBarrier() { ++barriers_; }
   void SubBarrier();
   // A node keeps one of the client's commands waiting, perhaps for ever.
-  void SetBlocking(bool blocking) { blocking_ = blocking; }
+  void SetBlocking(bool blocking);
   bool blocking() const { return blocking_; }
   // Until it is lifted, commands wait as it says.
   void SetPause(Pause pause);
