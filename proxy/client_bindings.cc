@@ -58,9 +58,9 @@ ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spe
   const Subscriber* subscriber = bindings_->subscriber.get();
   if (subscriber != nullptr && subscriber->IsRestricted()) {
     if (!MayBeSaidBySubscriber(spec)) {
-      return RefuseCommand(Concat("ERR Can't execute '", spec.name,
-                                  "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
-                                  "RESET are allowed in this context"));
+      return Refuse(spec, Concat("ERR Can't execute '", spec.name,
+                                 "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                                 "RESET are allowed in this context"));
     }
     if (spec.name == "ping" && command.size() <= 2) {
       const std::string_view text = command.size() == 2 ? command[1] : std::string_view();
@@ -89,6 +89,7 @@ ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
                                                        const CommandView& command) {
   if (spec.name == "monitor") return RunMonitor(spec);
   const ChannelKind kind = KindOf(spec.name);
+  replies_.ShowNext();
   std::unique_ptr<Subscriber>& subscriber = Bind().subscriber;
   if (subscriber == nullptr)
     subscriber = std::make_unique<Subscriber>(resources_, replies_, session_);

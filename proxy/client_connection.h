@@ -162,6 +162,7 @@ class ClientConnection final : public uring::SocketListener,
   Progress QueueInTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress ReplyLocally(std::string_view reply);
   Progress RefuseCommand(std::string_view text);
+  Progress Refuse(const cluster::CommandSpec& spec, std::string_view text);
   Progress Block();
   void Keep(uring::Chunk* chunk, std::string_view rest);
   bool AtLimit() const;

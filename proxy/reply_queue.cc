@@ -98,6 +98,7 @@ void ReplyQueue::Reply(std::string_view reply) {
     return;
   }
   if (requests_.IsEmpty()) {
+    sink_ = next_sink_;
     output_.Append(reply);
     MarkDirty();
     return;

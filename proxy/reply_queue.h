@@ -67,6 +67,8 @@ class ReplyQueue {
   void SetPrefersReplicas(bool prefers_replicas) { prefers_replicas_ = prefers_replicas; }
   // What becomes of the replies to commands from now on.
   void SetMode(ReplyMode mode);
+  // The reply to the next command is given in any mode, as the server gives confirmations.
+  void ShowNext() { sink_ = Request::Sink::kClient; }
 
   void AddDelayed() { ++delayed_; }
   void SubDelayed();
