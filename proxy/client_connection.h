@@ -86,6 +86,7 @@ class ClientConnection final : public uring::SocketListener,
 
   const Session& session() const { return session_; }
   const ReplyQueue& replies() const { return replies_; }
+  const ClientBindings* bindings() const { return bindings_.get(); }  // nullptr: none.
   void SetPause(Pause pause) { replies_.SetPause(pause); }
   bool IsClosing() const { return state_ == State::kClosing; }
   // Nothing is under way for it. One that has sent half a command is idle too.
