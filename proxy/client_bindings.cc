@@ -10,6 +10,7 @@
 #include "cluster/command_keys.h"
 #include "proxy/client_connection.h"
 #include "proxy/errors.h"
+#include "proxy/operations/split_exec.h"
 #include "proxy/text.h"
 
 namespace rcproxy::proxy {
@@ -58,9 +59,9 @@ ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spe
   const Subscriber* subscriber = bindings_->subscriber.get();
   if (subscriber != nullptr && subscriber->IsRestricted()) {
     if (!MayBeSaidBySubscriber(spec)) {
-      return RefuseCommand(Concat("ERR Can't execute '", spec.name,
-                                  "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
-                                  "RESET are allowed in this context"));
+      return Refuse(spec, Concat("ERR Can't execute '", spec.name,
+                                 "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                                 "RESET are allowed in this context"));
     }
     if (spec.name == "ping" && command.size() <= 2) {
       const std::string_view text = command.size() == 2 ? command[1] : std::string_view();
@@ -89,6 +90,7 @@ ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
                                                        const CommandView& command) {
   if (spec.name == "monitor") return RunMonitor(spec);
   const ChannelKind kind = KindOf(spec.name);
+  replies_.ShowNext();
   std::unique_ptr<Subscriber>& subscriber = Bind().subscriber;
   if (subscriber == nullptr)
     subscriber = std::make_unique<Subscriber>(resources_, replies_, session_);
@@ -153,8 +155,8 @@ ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& s
 ClientConnection::Progress ClientConnection::Multi(const CommandSpec& spec) {
   session_.last_command = spec.id;
   ClientBindings& bindings = Bind();
-  const int slot = bindings.watch != nullptr ? bindings.watch->slot : -1;
-  bindings.transaction = std::make_unique<Transaction>(resources_.config.request_bytes_max, slot);
+  const int slot = bindings.watch != nullptr ? bindings.watch->slot : Transaction::kNoSlot;
+  bindings.transaction = std::make_unique<Transaction>(resources_.config, resources_.stats, slot);
   return ReplyLocally("+OK\r\n");
 }
 
@@ -182,16 +184,6 @@ ClientConnection::Progress ClientConnection::EndTransaction(const CommandSpec& s
   return RunOperation(spec, MakeUnwatchOperation(std::move(watch), std::string(reply)));
 }
 
-// What is wrong with EXEC itself ends the transaction, too.
-ClientConnection::Progress ClientConnection::RefuseArity(const CommandSpec& spec) {
-  const std::string error = cluster::ArityError(spec);
-  if (spec.name != "exec") return RefuseCommand(error);
-  constexpr std::string_view kCode = "ERR ";
-  return EndTransaction(
-      spec,
-      Concat("-EXECABORT Transaction discarded because of: ", error.substr(kCode.size()), "\r\n"));
-}
-
 ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   Transaction& transaction = *bindings_->transaction;
   if (transaction.spoiled()) {
@@ -199,10 +191,12 @@ ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   }
   if (bindings_->watch != nullptr) return ExecWatched(spec);
   if (transaction.empty()) return EndTransaction(spec, "*0\r\n");
-  const int slot = transaction.slot();
-  const uint16_t route_slot = slot < 0 ? Request::kNoSlot : static_cast<uint16_t>(slot);
-  if (context_.router.RouteUnit(&replies_, spec, transaction.Unit(), route_slot,
-                                transaction.read_only()) == Router::Verdict::kWait) {
+  if (transaction.parts().size() > 1) return ExecSplit(spec);
+  const TransactionPart& part = transaction.parts().front();
+  const uint16_t slot =
+      part.slot == Transaction::kNoSlot ? Request::kNoSlot : static_cast<uint16_t>(part.slot);
+  if (context_.router.RouteUnit(&replies_, spec, part.Unit(), slot, part.read_only) ==
+      Router::Verdict::kWait) {
     return Block();
   }
   session_.last_command = spec.id;
@@ -212,9 +206,16 @@ ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   return Progress::kContinue;
 }
 
+ClientConnection::Progress ClientConnection::ExecSplit(const CommandSpec& spec) {
+  if (!Router::MayStart(replies_, spec)) return Block();
+  const std::unique_ptr<Transaction> transaction = std::move(bindings_->transaction);
+  if (bindings_->IsEmpty()) bindings_.reset();
+  return RunOperation(spec, MakeSplitExec(transaction.get()));
+}
+
 ClientConnection::Progress ClientConnection::ExecWatched(const CommandSpec& spec) {
   if (!Router::MayStart(replies_, spec)) return Block();
-  std::string unit = bindings_->transaction->Unit();
+  std::string unit = bindings_->transaction->parts().front().Unit();
   std::unique_ptr<Watch> watch = std::move(bindings_->watch);
   bindings_->transaction.reset();
   if (bindings_->IsEmpty()) bindings_.reset();

@@ -28,6 +28,39 @@ TEST_F(ClientBindingsTest, InResp2ASubscriberMayOnlySubscribe) {
   EXPECT_EQ(Say(client, "GET a"), "$-1\r\n");
 }
 
+TEST_F(ClientBindingsTest, ExecThatIsRefusedEndsItsTransaction) {
+  sim::SimPeer* client = Connect();
+  const std::string arity =
+      "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "
+      "command\r\n";
+  EXPECT_EQ(Say(client, "EXEC x"), arity);
+  Say(client, "MULTI");
+  EXPECT_EQ(Say(client, "EXEC x"), arity);
+  EXPECT_EQ(Say(client, "EXEC"), "-ERR EXEC without MULTI\r\n");
+  Say(client, "WATCH a");
+  Say(client, "MULTI");
+  EXPECT_EQ(Say(client, "EXEC x"), arity);
+  EXPECT_EQ(stats.own_connections.value(), 0u) << "nothing is watched any more";
+  Say(client, "SUBSCRIBE c");
+  EXPECT_EQ(Say(client, "EXEC").substr(0, 71),
+            "-EXECABORT Transaction discarded because of: Can't execute 'exec': only");
+}
+
+TEST_F(ClientBindingsTest, ConfirmationsComeInAnyReplyMode) {
+  sim::SimPeer* client = Connect();
+  EXPECT_EQ(Say(client, "CLIENT REPLY OFF"), "");
+  EXPECT_EQ(Say(client, "SUBSCRIBE c"), Confirmation("subscribe", "c", 1));
+  Publish("c", "hi");
+  EXPECT_EQ(Heard(client), Message("c", "hi"));
+  EXPECT_EQ(Say(client, "UNSUBSCRIBE c"), Confirmation("unsubscribe", "c", 0));
+  EXPECT_EQ(Say(client, "PING"), "");
+  EXPECT_EQ(Say(client, "CLIENT REPLY ON"), "+OK\r\n");
+  EXPECT_EQ(Say(client, "CLIENT REPLY SKIP"), "");
+  EXPECT_EQ(Say(client, "SUBSCRIBE c"), Confirmation("subscribe", "c", 1));
+  EXPECT_EQ(Say(client, "UNSUBSCRIBE"), Confirmation("unsubscribe", "c", 0));
+  EXPECT_EQ(Say(client, "PING"), "+PONG\r\n") << "the one reply to skip was the confirmation";
+}
+
 TEST_F(ClientBindingsTest, InResp3ItMayDoAnything) {
   sim::SimPeer* client = Connect();
   Say(client, "HELLO 3");

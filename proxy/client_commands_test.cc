@@ -143,6 +143,7 @@ class WorkerClientsForTest final : public WorkerClients {
   void ResetCounters() override { ++resets; }
   void CountMonitor(int) override {}
   void ShowCommand(std::string_view) override {}
+  std::string DescribeChannels(ChannelKind, const std::vector<std::string>&) override { return {}; }
   std::string SummarizeClients() override {
     return "clients 3\nblocked 1\nname 2 library=x,name=y\n";
   }

@@ -10,6 +10,7 @@
 #include "cluster/command_errors.h"
 #include "cluster/command_table.h"
 #include "proxy/errors.h"
+#include "proxy/text.h"
 
 namespace rcproxy::proxy {
 
@@ -232,18 +233,13 @@ ClientConnection::Progress ClientConnection::Execute(const CommandView& command,
   if (AtLimit()) return Block();
   const CommandSpec* spec = resources_.commands.FindFor(command);
   if (spec == nullptr) return RefuseCommand(resources_.commands.UnknownError(command));
-  if (!spec->ArityOk(command.size())) return RefuseArity(*spec);
+  if (!spec->ArityOk(command.size())) return Refuse(*spec, cluster::ArityError(*spec));
   return ExecuteSpec(*spec, command, chunk);
 }
 
 ClientConnection::Progress ClientConnection::ExecuteSpec(const CommandSpec& spec,
                                                          const CommandView& command, Chunk* chunk) {
-  if (!session_.authenticated && !spec.Has(cluster::kFlagNoAuth)) {
-    resources_.stats.commands.Add();
-    resources_.stats.commands_refused.Add();
-    replies_.Reply(kErrorNoAuth);
-    return Progress::kContinue;
-  }
+  if (!session_.authenticated && !spec.Has(cluster::kFlagNoAuth)) return Refuse(spec, kNoAuthError);
   if (resources_.observed) [[unlikely]]
     Observe(spec, command);
   if (bindings_ != nullptr) [[unlikely]]
@@ -392,6 +388,16 @@ ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text
   resources_.stats.commands_refused.Add();
   replies_.Reply("-" + std::string(text) + "\r\n");
   return Progress::kContinue;
+}
+
+// The same for a command that is known: a refused EXEC ends its transaction, and says so.
+ClientConnection::Progress ClientConnection::Refuse(const CommandSpec& spec,
+                                                    std::string_view text) {
+  if (spec.name != "exec") return RefuseCommand(text);
+  constexpr std::string_view kPlain = "ERR ";
+  if (text.starts_with(kPlain)) text.remove_prefix(kPlain.size());
+  return EndTransaction(spec,
+                        Concat("-EXECABORT Transaction discarded because of: ", text, "\r\n"));
 }
 
 // ---- waiting

@@ -86,6 +86,7 @@ class ClientConnection final : public uring::SocketListener,
 
   const Session& session() const { return session_; }
   const ReplyQueue& replies() const { return replies_; }
+  const ClientBindings* bindings() const { return bindings_.get(); }  // nullptr: none.
   void SetPause(Pause pause) { replies_.SetPause(pause); }
   bool IsClosing() const { return state_ == State::kClosing; }
   // Nothing is under way for it. One that has sent half a command is idle too.
@@ -158,10 +159,11 @@ class ClientConnection final : public uring::SocketListener,
   Progress EndTransaction(const cluster::CommandSpec& spec, std::string_view reply);
   Progress ExecWatched(const cluster::CommandSpec& spec);
   Progress Exec(const cluster::CommandSpec& spec);
+  Progress ExecSplit(const cluster::CommandSpec& spec);
   Progress QueueInTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress ReplyLocally(std::string_view reply);
   Progress RefuseCommand(std::string_view text);
-  Progress RefuseArity(const cluster::CommandSpec& spec);
+  Progress Refuse(const cluster::CommandSpec& spec, std::string_view text);
   Progress Block();
   void Keep(uring::Chunk* chunk, std::string_view rest);
   bool AtLimit() const;

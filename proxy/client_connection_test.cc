@@ -348,7 +348,7 @@ class PasswordTest : public ClientConnectionTest {
 
 TEST_F(PasswordTest, NothingIsServedBeforeAuth) {
   SimPeer* peer = Connect();
-  const std::string no_auth(kErrorNoAuth);
+  const std::string no_auth = "-" + std::string(kNoAuthError) + "\r\n";
   EXPECT_EQ(Ask(peer, Get("a") + kPing + Multibulk({"MGET", "a", "b"})),
             no_auth + no_auth + no_auth);
   EXPECT_EQ(Ask(peer, Multibulk({"AUTH", "secret"}) + Get("a")), kOk + "$-1\r\n");

@@ -60,9 +60,12 @@ std::string AddressOf(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 }
 
 // The server's letters.
-std::string Flags(const Session& session) {
+std::string Flags(const Session& session, const ClientUse& use) {
   std::string flags;
+  if (use.monitors) flags += 'O';
   if (session.IsSubscriber()) flags += 'P';
+  if (use.queued >= 0) flags += 'x';
+  if (use.is_blocked) flags += 'b';
   if (session.reads_from == ReadsFrom::kReplicas) flags += 'r';
   if (session.no_evict) flags += 'e';
   if (session.no_touch) flags += 'T';
@@ -84,8 +87,8 @@ std::string ClientInfoLine(const Session& session, std::string_view command, con
   return Concat(
       "id=", session.id, " addr=", PeerAddress(session), " laddr=", LocalAddress(session),
       " fd=", session.fd, " name=", extras.name, " age=", age_s, " idle=", idle_s,
-      " flags=", Flags(session), " db=0 sub=", counts[0], " psub=", counts[1], " ssub=", counts[2],
-      " multi=-1 qbuf=", use.input_bytes,
+      " flags=", Flags(session, use), " db=0 sub=", counts[0], " psub=", counts[1],
+      " ssub=", counts[2], " multi=", use.queued, " qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
       " user=default redir=-1 resp=", static_cast<int>(session.protocol),

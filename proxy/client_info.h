@@ -18,6 +18,9 @@ struct ClientUse {
   int64_t now_ns = 0;  // 0: when it sent its last command.
   size_t input_bytes = 0;
   size_t output_bytes = 0;
+  bool monitors = false;
+  bool is_blocked = false;
+  int queued = -1;  // Commands in its transaction; -1: it has none.
 };
 
 // One line that ends with LF, as CLIENT INFO has it. What rcproxy does not keep is 0. `command` is

@@ -37,6 +37,10 @@ TEST(ClientInfoTest, AClientThatWantsReplicasIsMarked) {
   Session session;
   session.reads_from = ReadsFrom::kReplicas;
   EXPECT_NE(ClientInfoLine(session, "x").find(" flags=r "), std::string::npos);
+  const std::string bound =
+      ClientInfoLine(session, "x", {.monitors = true, .is_blocked = true, .queued = 3});
+  EXPECT_NE(bound.find(" flags=Oxbr "), std::string::npos) << bound;
+  EXPECT_NE(bound.find(" multi=3 "), std::string::npos) << bound;
 }
 
 // The client's end of a connection over the loopback address, and the port it leads to.

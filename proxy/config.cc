@@ -149,6 +149,13 @@ absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text) {
       absl::StrCat("--cross_slot: \"", std::string(text), "\" is not strict, split or compute"));
 }
 
+absl::StatusOr<Transactions> ParseTransactions(std::string_view text) {
+  if (text == "slot") return Transactions::kSlot;
+  if (text == "split") return Transactions::kSplit;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--transactions: \"", std::string(text), "\" is not slot or split"));
+}
+
 absl::Status Config::ValidateLongestTimes() const {
   const struct {
     int64_t value;

@@ -30,6 +30,12 @@ enum class CrossSlot : uint8_t {
   kCompute,  // Also computed from what the nodes have: SINTER, ZUNION.
 };
 
+// What becomes of a transaction whose keys lie in several slots.
+enum class Transactions : uint8_t {
+  kSlot,   // CROSSSLOT when the command is queued.
+  kSplit,  // One transaction for each slot.
+};
+
 // As what rcproxy shows itself to clients.
 enum class Face : uint8_t {
   kStandalone,  // One server.
@@ -80,7 +86,9 @@ struct Config {
 
   uint32_t backend_idle_connections = 1;
   int64_t backend_idle_timeout_s = 300;
-  uint32_t own_connections_max = 10'000;  // Per worker and node.
+  uint32_t own_connections_max = 10'000;        // Per worker and node.
+  uint32_t own_connections_total_max = 50'000;  // Per worker.
+  uint32_t transaction_commands_max = 1 << 20;
   uint32_t subscriptions_per_client_max = 100'000;
   uint64_t subscriber_output_soft_bytes = 8 << 20;
   int64_t subscriber_output_soft_s = 60;
@@ -94,6 +102,7 @@ struct Config {
   int64_t read_your_writes_ms = 0;     // 0: reads of a client may miss its last writes.
   uint64_t replica_lag_bytes_max = 0;  // 0: any.
   CrossSlot cross_slot = CrossSlot::kSplit;
+  Transactions transactions = Transactions::kSlot;
   Face face = Face::kStandalone;
   // Every instance, with Face::kCluster; none: where the client has connected to.
   std::vector<cluster::NodeAddress> announce;
@@ -130,5 +139,6 @@ absl::StatusOr<Face> ParseFace(std::string_view text);
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
 std::string_view NameOf(ReadPreference preference);
 absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
+absl::StatusOr<Transactions> ParseTransactions(std::string_view text);
 
 }  // namespace rcproxy::proxy

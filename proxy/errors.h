@@ -12,7 +12,7 @@ inline constexpr std::string_view kErrorCrossSlot =
     "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
 inline constexpr std::string_view kErrorSlotNotServed = "-CLUSTERDOWN Hash slot not served\r\n";
 inline constexpr std::string_view kErrorMaxClients = "-ERR max number of clients reached\r\n";
-inline constexpr std::string_view kErrorNoAuth = "-NOAUTH Authentication required.\r\n";
+inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required.";  // No line.
 inline constexpr std::string_view kErrorUnreachable =
     "-ERR upstream unreachable: no node could take the command in time, it has not been "
     "executed\r\n";
@@ -20,8 +20,8 @@ inline constexpr std::string_view kErrorOutcomeUnknown =
     "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
     "have been executed\r\n";
 inline constexpr std::string_view kErrorOwnConnections =
-    "-ERR too many blocked clients: every connection to the node that --own_connections_max allows "
-    "is in use\r\n";
+    "-ERR too many blocked clients: every connection to the node that --own_connections_max, or to "
+    "all nodes that --own_connections_total_max allows, is in use\r\n";
 inline constexpr std::string_view kErrorSubscriptions =
     "-ERR too many subscriptions: the client would have more than "
     "--subscriptions_per_client_max\r\n";

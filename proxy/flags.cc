@@ -88,6 +88,12 @@ DEFINE_int64(backend_idle_timeout_s, 300, "See --backend_idle_connections");
 DEFINE_uint32(
     own_connections_max, 10'000,
     "Most connections per node and worker that belong to one client each, which may block");
+DEFINE_uint32(own_connections_total_max, 50'000, "The same for all nodes together, per worker");
+DEFINE_uint32(transaction_commands_max, 1 << 20, "Most commands that one transaction may queue");
+DEFINE_string(
+    transactions, "slot",
+    "Transactions with keys in several slots: slot answers CROSSSLOT, split executes what they "
+    "have for each slot as a transaction of its own: each is atomic, they are not together");
 DEFINE_uint32(subscriptions_per_client_max, 100'000,
               "Most channels, patterns and shard channels that one client may be subscribed to");
 DEFINE_uint64(subscriber_output_soft_bytes, 8 << 20,
@@ -199,6 +205,9 @@ absl::Status ReadCrossSlot(Config* config) {
   auto cross_slot = ParseCrossSlot(FLAGS_cross_slot);
   if (!cross_slot.ok()) return cross_slot.status();
   config->cross_slot = *cross_slot;
+  auto transactions = ParseTransactions(FLAGS_transactions);
+  if (!transactions.ok()) return transactions.status();
+  config->transactions = *transactions;
   return absl::OkStatus();
 }
 
@@ -261,6 +270,8 @@ void ReadLimits(Config* config) {
   config->stream_command_bytes_min = FLAGS_stream_command_bytes_min;
   config->backend_idle_connections = FLAGS_backend_idle_connections;
   config->own_connections_max = FLAGS_own_connections_max;
+  config->own_connections_total_max = FLAGS_own_connections_total_max;
+  config->transaction_commands_max = FLAGS_transaction_commands_max;
   config->spread_publishes = FLAGS_spread_publishes;
   config->monitor_lines_per_s = FLAGS_monitor_lines_per_s;
   config->subscriptions_per_client_max = FLAGS_subscriptions_per_client_max;

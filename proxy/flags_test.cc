@@ -57,6 +57,9 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.backend_idle_connections, own.backend_idle_connections);
   EXPECT_EQ(config.backend_idle_timeout_s, own.backend_idle_timeout_s);
   EXPECT_EQ(config.own_connections_max, own.own_connections_max);
+  EXPECT_EQ(config.own_connections_total_max, own.own_connections_total_max);
+  EXPECT_EQ(config.transaction_commands_max, own.transaction_commands_max);
+  EXPECT_EQ(config.transactions, own.transactions);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
   EXPECT_EQ(config.zone_spill_requests, own.zone_spill_requests);
   EXPECT_EQ(config.read_your_writes_ms, own.read_your_writes_ms);
@@ -95,6 +98,9 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("face", "cluster");
   Set("announce", "10.0.0.1:6379,10.0.0.2:6379");
   Set("function_bytes_max", "0");
+  Set("own_connections_total_max", "70");
+  Set("transaction_commands_max", "80");
+  Set("transactions", "split");
   const absl::StatusOr<Config> config = ConfigFromFlags();
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->listen.size(), 2u);
@@ -121,6 +127,9 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->upstream_password, "word");
   EXPECT_EQ(config->memory_limit_bytes, 33554432u);
   EXPECT_EQ(config->face, Face::kCluster);
+  EXPECT_EQ(config->own_connections_total_max, 70u);
+  EXPECT_EQ(config->transaction_commands_max, 80u);
+  EXPECT_EQ(config->transactions, Transactions::kSplit);
   EXPECT_EQ(config->announce.size(), 2u);
   EXPECT_EQ(config->function_bytes_max, 0u);
 }
@@ -157,6 +166,9 @@ TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
   Set("zone_map", "10.");
   EXPECT_NE(Error().find("--zone_map"), std::string::npos);
   Set("zone_map", "");
+  Set("transactions", "any");
+  EXPECT_EQ(Error(), "--transactions: \"any\" is not slot or split");
+  Set("transactions", "slot");
   Set("face", "two");
   EXPECT_NE(Error().find("--face"), std::string::npos);
   Set("face", "cluster");

@@ -96,7 +96,7 @@ void Clients(const Context& info) {
   info.Line("connected_clients", info.totals.clients_connected);
   info.Line("cluster_connections", info.totals.upstream_connections);
   info.Line("maxclients", info.facts.config->maxclients);
-  info.Line("blocked_clients", info.totals.own_connections);
+  info.Line("blocked_clients", info.totals.clients_blocked);
   info.Line("tracking_clients", 0);
 }
 

@@ -73,8 +73,8 @@ TEST_F(InfoTest, AddsUpTheWorkers) {
   EXPECT_EQ(Field(text, "rcproxy_workers"), "2");
 }
 
-TEST_F(InfoTest, WhoHasAConnectionOfItsOwnIsBlocked) {
-  workers_[1].own_connections.Set(2);
+TEST_F(InfoTest, BlockedClientsOfAllWorkersAreCounted) {
+  workers_[1].clients_blocked.Set(2);
   EXPECT_EQ(Field(Info({"clients"}), "blocked_clients"), "2");
 }
 

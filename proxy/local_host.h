@@ -8,7 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "proxy/pubsub/pubsub_text.h"
 #include "proxy/session.h"
 
 namespace rcproxy::proxy {
@@ -33,6 +36,8 @@ class WorkerClients {
   virtual void CountMonitor(int difference) = 0;
   // To this worker's clients that monitor.
   virtual void ShowCommand(std::string_view line) = 0;
+  // ChannelUses of the channels named, or of all of the kind, encoded.
+  virtual std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) = 0;
   // A ClientSummary of all its clients, encoded.
   virtual std::string SummarizeClients() = 0;
   // A NodeUse of each node, encoded.

@@ -63,7 +63,7 @@ size_t SecretsBehind(const CommandSpec& spec, const CommandView& command, size_t
 }  // namespace
 
 bool IsShownToMonitors(const CommandSpec& spec) {
-  return !spec.Has(cluster::kFlagAdmin) && spec.name != "monitor" && spec.name != "exec";
+  return !spec.Has(cluster::kFlagAdmin) && spec.name != "monitor";
 }
 
 std::string MonitorLine(int64_t now_us, std::string_view client_address, const CommandSpec& spec,

@@ -12,7 +12,7 @@
 
 namespace rcproxy::proxy {
 
-// Commands for administrators are not shown, nor what ends a transaction.
+// Commands for administrators are not shown.
 bool IsShownToMonitors(const cluster::CommandSpec& spec);
 
 // +1339518083.107412 [0 127.0.0.1:60866] "set" "key" "value", with CR LF. `now_us` since 1970.

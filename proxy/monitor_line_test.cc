@@ -49,7 +49,7 @@ TEST(MonitorLineTest, LongArgumentsAreCut) {
 TEST(MonitorLineTest, NotEverythingIsShown) {
   EXPECT_TRUE(IsShownToMonitors(cluster::CommandNamed("get")));
   EXPECT_TRUE(IsShownToMonitors(cluster::CommandNamed("multi")));
-  for (const char* name : {"exec", "monitor", "config|set", "client|kill"}) {
+  for (const char* name : {"monitor", "config|set", "client|kill"}) {
     EXPECT_FALSE(IsShownToMonitors(cluster::CommandNamed(name))) << name;
   }
 }

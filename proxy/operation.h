@@ -99,6 +99,11 @@ class Round {
     questions_.push_back({std::move(head), slot, {}, /*repeatable=*/false});
     questions_.back().uploads = true;
   }
+  // MULTI to EXEC, for which the same is true as for one command.
+  void AskUnit(uint16_t slot, std::string unit, bool repeatable) {
+    AskSlot(slot, std::move(unit), repeatable);
+    questions_.back().is_unit = true;
+  }
   // On the connection that the client keeps, or will. A node that does not have the slot any more,
   // or has lost the connection, is no answer: `held` is closed, and WATCH is answered with OK.
   void AskHeld(uint16_t slot, std::string command, HeldLink* held) {

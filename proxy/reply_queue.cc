@@ -89,12 +89,20 @@ void ReplyQueue::SetMode(ReplyMode mode) {
   next_sink_ = mode == ReplyMode::kOff ? Request::Sink::kMuted : Request::Sink::kClient;
 }
 
+void ReplyQueue::SetBlocking(bool blocking) {
+  if (blocking == blocking_) return;
+  blocking_ = blocking;
+  Counter& blocked = resources_.stats.clients_blocked;
+  blocking ? blocked.Add() : blocked.Sub();
+}
+
 void ReplyQueue::Reply(std::string_view reply) {
   if (sink_ == Request::Sink::kMuted) {
     sink_ = next_sink_;
     return;
   }
   if (requests_.IsEmpty()) {
+    sink_ = next_sink_;
     output_.Append(reply);
     MarkDirty();
     return;
@@ -193,6 +201,7 @@ void ReplyQueue::Abandon() {
       request->replies = nullptr;
     }
   }
+  SetBlocking(false);
   delayed_ = 0;
   barriers_ = 0;
   pause_ = Pause::kNone;

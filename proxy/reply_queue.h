@@ -67,6 +67,8 @@ class ReplyQueue {
   void SetPrefersReplicas(bool prefers_replicas) { prefers_replicas_ = prefers_replicas; }
   // What becomes of the replies to commands from now on.
   void SetMode(ReplyMode mode);
+  // The reply to the next command is given in any mode, as the server gives confirmations.
+  void ShowNext() { sink_ = Request::Sink::kClient; }
 
   void AddDelayed() { ++delayed_; }
   void SubDelayed();
@@ -80,7 +82,7 @@ class ReplyQueue {
   void AddBarrier() { ++barriers_; }
   void SubBarrier();
   // A node keeps one of the client's commands waiting, perhaps for ever.
-  void SetBlocking(bool blocking) { blocking_ = blocking; }
+  void SetBlocking(bool blocking);
   bool blocking() const { return blocking_; }
   // Until it is lifted, commands wait as it says.
   void SetPause(Pause pause);

@@ -66,6 +66,7 @@ class Counter {
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
   X(own_connections, gauge, "Node connections in use by one client that may block")                \
+  X(clients_blocked, gauge, "Clients that a node keeps waiting: BLPOP, for example")               \
   X(connections_set_aside, counter,                                                                \
     "Node connections left to one client that reads a long reply slowly")                          \
   X(errors_own_connections, counter,                                                               \
@@ -85,6 +86,8 @@ class Counter {
     "Writes answered with an error: sent, but the connection was lost")                            \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \
   X(errors_crossslot, counter, "Requests answered with CROSSSLOT")                                 \
+  X(errors_transaction_limit, counter,                                                             \
+    "Commands not queued: their transaction had too many commands or bytes")                       \
   X(replies_discarded, counter, "Replies whose client had gone")                                   \
   X(upstream_connections, gauge, "Connections to nodes open now")                                  \
   X(upstream_connects, counter, "Connections to nodes opened")                                     \

@@ -2,6 +2,7 @@
 
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
@@ -49,9 +50,23 @@ bool MayBeQueued(const CommandSpec& spec) {
 
 }  // namespace
 
+Transaction::Transaction(const Config& config, Stats& stats, int watched_slot)
+    : config_(config),
+      stats_(stats),
+      may_split_(config.transactions == Transactions::kSplit && watched_slot == kNoSlot) {
+  if (watched_slot == kNoSlot) return;
+  parts_.emplace_back().slot = watched_slot;
+  part_of_slot_.emplace(watched_slot, 0);
+}
+
 std::string Transaction::Refuse(std::string_view error) {
   spoiled_ = true;
   return "-" + std::string(error) + "\r\n";
+}
+
+std::string Transaction::RefuseAsTooBig(std::string_view error) {
+  stats_.errors_transaction_limit.Add();
+  return Refuse(error);
 }
 
 std::string Transaction::Queue(const CommandSpec& spec, const CommandView& command) {
@@ -64,23 +79,46 @@ std::string Transaction::Queue(const CommandSpec& spec, const CommandView& comma
   }
   // A server with several databases would change that of the connection, which others share.
   if (spec.name == "select" && command[1] != "0") return Refuse("ERR DB index is out of range");
-  if (commands_.size() + command.bytes().size() > bytes_max_)
-    return Refuse("ERR transaction too big: it has more bytes than a command may have");
+  if (bytes_ + command.bytes().size() > config_.request_bytes_max)
+    return RefuseAsTooBig("ERR transaction too big: it has more bytes than a command may have");
+  if (part_of_command_.size() >= config_.transaction_commands_max) {
+    return RefuseAsTooBig(
+        "ERR transaction too big: it has more commands than --transaction_commands_max");
+  }
+  int slot = kNoSlot;
   const cluster::KeyRuns keys = cluster::FindKeys(spec, command);
-  const bool elsewhere = cluster::AnyKey(command, keys, [this](std::string_view key) {
-    const int before = std::exchange(slot_, cluster::HashSlot(key));
-    return before >= 0 && before != slot_;
+  const bool differ = cluster::AnyKey(command, keys, [&slot](std::string_view key) {
+    const int before = std::exchange(slot, cluster::HashSlot(key));
+    return before != kNoSlot && before != slot;
   });
-  if (elsewhere) return Refuse(cluster::kCrossSlotError);
-  commands_.append(command.bytes());
-  read_only_ = read_only_ && !spec.Has(cluster::kFlagWrite) && spec.Has(cluster::kFlagRead);
+  TransactionPart* part = differ ? nullptr : PartFor(slot);
+  if (part == nullptr) return Refuse(cluster::kCrossSlotError);
+  part->commands.append(command.bytes());
+  part->read_only &= !spec.Has(cluster::kFlagWrite) && spec.Has(cluster::kFlagRead);
+  part_of_command_.push_back(part - parts_.data());
+  bytes_ += command.bytes().size() + sizeof(uint32_t);
   return "+QUEUED\r\n";
 }
 
-std::string Transaction::Unit() const {
+// A command without keys goes with the one before it; nullptr: it would need another part.
+TransactionPart* Transaction::PartFor(int slot) {
+  if (parts_.empty()) parts_.emplace_back();
+  if (slot == kNoSlot) return &parts_[part_of_command_.empty() ? 0 : part_of_command_.back()];
+  const auto found = part_of_slot_.find(slot);
+  if (found != part_of_slot_.end()) return &parts_[found->second];
+  if (parts_.front().slot != kNoSlot) {
+    if (!may_split_) return nullptr;
+    parts_.emplace_back();
+  }
+  parts_.back().slot = slot;
+  part_of_slot_.emplace(slot, parts_.size() - 1);
+  return &parts_.back();
+}
+
+std::string TransactionPart::Unit() const {
   std::string unit;
-  unit.reserve(kMulti.size() + commands_.size() + kExec.size());
-  return unit.append(kMulti).append(commands_).append(kExec);
+  unit.reserve(kMulti.size() + commands.size() + kExec.size());
+  return unit.append(kMulti).append(commands).append(kExec);
 }
 
 }  // namespace rcproxy::proxy

@@ -60,7 +60,7 @@ void UpstreamNode::OnConnectSucceeded() {
 
 bool UpstreamNode::SetAside(UpstreamConnection* link) {
   std::unique_ptr<UpstreamConnection>& place = links_[link->kind().index()];
-  if (place.get() != link || IsAtLimit()) return false;
+  if (place.get() != link || IsAtLimit() || AreAllAtLimit()) return false;
   set_aside_.push_back(std::exchange(place, NewLink(link->kind())));
   link->set_aside();
   resources_.stats.connections_set_aside.Add();
@@ -71,6 +71,7 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
   const auto usable = [resp3](const UpstreamConnection* link) {
     return link->kind().resp3 == resp3 && link->CanAccept();
   };
+  if (AreAllAtLimit()) return nullptr;
   const auto found = std::find_if(free_own_links_.rbegin(), free_own_links_.rend(), usable);
   UpstreamConnection* link = nullptr;
   if (found != free_own_links_.rend()) {
@@ -85,10 +86,16 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
   return link;
 }
 
-bool UpstreamNode::HasRoomForOwnLink() const { return !free_own_links_.empty() || !IsAtLimit(); }
+bool UpstreamNode::HasRoomForOwnLink() const {
+  return !AreAllAtLimit() && (!free_own_links_.empty() || !IsAtLimit());
+}
 
 bool UpstreamNode::IsAtLimit() const {
   return own_links_.size() + set_aside_.size() >= resources_.config.own_connections_max;
+}
+
+bool UpstreamNode::AreAllAtLimit() const {
+  return resources_.stats.own_connections.value() >= resources_.config.own_connections_total_max;
 }
 
 void UpstreamNode::ReturnOwnLink(UpstreamConnection* link) {

@@ -85,6 +85,8 @@ class UpstreamNode {
 
   std::unique_ptr<UpstreamConnection> NewLink(LinkKind kind);
   bool IsAtLimit() const;
+  // The connections of this kind to all nodes together are.
+  bool AreAllAtLimit() const;
 
   Resources& resources_;
   UpstreamObserver& observer_;

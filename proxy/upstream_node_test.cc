@@ -76,6 +76,23 @@ TEST_F(UpstreamNodeTest, IsQuietOnlyWhenNoLinkIsOpenOrOpening) {
   EXPECT_TRUE(upstream.IsQuiet());
 }
 
+TEST_F(UpstreamNodeTest, ConnectionsOfOneClientHaveALimitForAllNodesTogether) {
+  sim.config.own_connections_total_max = 2;
+  UpstreamConnection* first = upstream.TakeOwnLink(/*resp3=*/false);
+  ASSERT_NE(first, nullptr);
+  EXPECT_TRUE(upstream.HasRoomForOwnLink());
+  sim.stats.own_connections.Add();  // One at another node.
+  EXPECT_FALSE(upstream.HasRoomForOwnLink());
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
+  sim.stats.own_connections.Sub();
+  upstream.ReturnOwnLink(first);
+  sim.stats.own_connections.Add(2);
+  EXPECT_FALSE(upstream.HasRoomForOwnLink()) << "also when one is free";
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
+  sim.stats.own_connections.Sub();
+  EXPECT_NE(upstream.TakeOwnLink(false), nullptr);
+}
+
 // ---- names
 
 class NamedNodeTest : public UpstreamNodeTest {

@@ -177,10 +177,16 @@ std::string Worker::ClientLine(const ClientConnection& client) const {
   const Session& session = client.session();
   const cluster::CommandSpec* last = cluster::CommandById(session.last_command);
   const std::string_view command = last != nullptr ? last->name : "NULL";
-  return ClientInfoLine(session, command,
-                        {.now_ns = resources_.io.NowNs(),
-                         .input_bytes = client.InputBytes(),
-                         .output_bytes = client.replies().BytesHeld()});
+  ClientUse use = {.now_ns = resources_.io.NowNs(),
+                   .input_bytes = client.InputBytes(),
+                   .output_bytes = client.replies().BytesHeld(),
+                   .is_blocked = client.replies().blocking()};
+  if (const ClientBindings* bindings = client.bindings()) {
+    use.monitors = bindings->monitor != nullptr;
+    if (bindings->transaction != nullptr)
+      use.queued = static_cast<int>(bindings->transaction->part_of_command().size());
+  }
+  return ClientInfoLine(session, command, use);
 }
 
 std::string Worker::SummarizeClients() {
@@ -368,8 +374,8 @@ void Worker::BeginDrain(int64_t deadline_ns) {
   state_ = State::kDraining;
   UnpauseClients();
   drain_deadline_ns_ = deadline_ns;
+  // Who waits at a node gets the answer of a timeout: the drain does not wait for elements.
   ForEachClient([this](ClientConnection& client) {
-    // Who is blocked is answered as when the time is over.
     router_.Unblock(client.replies(), /*with_error=*/false);
     client.Drain();
   });

@@ -28,6 +28,7 @@
 #include "proxy/local_host.h"
 #include "proxy/monitors.h"
 #include "proxy/operations/operations.h"
+#include "proxy/pubsub/channel_use.h"
 #include "proxy/pubsub/pubsub.h"
 #include "proxy/resolver.h"
 #include "proxy/resources.h"
@@ -101,6 +102,9 @@ class Worker final : public WorkerClients,
   void ResetCounters() override { stats_.ResetCounters(); }
   void CountMonitor(int difference) override { monitors_.Count(difference); }
   void ShowCommand(std::string_view line) override { monitors_.Show(line); }
+  std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) override {
+    return EncodeChannelUses(pubsub_.Uses(kind, names));
+  }
   std::string SummarizeClients() override;
   std::string DescribeNodes() override;
 

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from testing.integration_base import IntegrationTest
-from testing.resp_client import Disconnected, RespError, encode
+from testing.resp_client import Disconnected, RespClient, RespError, encode
 
 
 class Subscribing(IntegrationTest):
@@ -77,6 +77,27 @@ class PubSubTest(Subscribing):
         self.eventually(
             lambda: not any(node.command("PUBSUB", "NUMSUB", "shared")[1] for node in self.cluster.primaries())
         )
+
+    def test_subscribers_are_counted_one_by_one(self):
+        clients = [self.subscribed("SUBSCRIBE", "counted", "other") for _ in range(5)]
+        clients += [self.subscribed("PSUBSCRIBE", "coun*") for _ in range(3)]
+        clients += [self.subscribed("PSUBSCRIBE", "*", "coun*")]
+        clients += [self.subscribed("SSUBSCRIBE", "counted") for _ in range(4)]
+        plain = self.cluster.primaries()[1]
+        with RespClient(plain.address) as foreign:
+            foreign.ok("SUBSCRIBE", "counted")
+            foreign.ok("PSUBSCRIBE", "of its own")
+            self.assertEqual(self.client.ok("PUBSUB", "NUMSUB", "counted", "none", "other"),
+                             [b"counted", 6, b"none", 0, b"other", 5])
+            self.assertEqual(self.client.ok("PUBSUB", "NUMPAT"), 3)
+            self.assertEqual(self.client.ok("PUBSUB", "SHARDNUMSUB", "counted", "other"), [b"counted", 4, b"other", 0])
+            self.assertEqual(sorted(self.client.ok("PUBSUB", "CHANNELS", "*t*")), [b"counted", b"other"])
+            self.assertEqual(self.client.ok("PUBSUB", "SHARDCHANNELS"), [b"counted"])
+        for client in clients:
+            client.close()
+        self.eventually(lambda: self.client.ok("PUBSUB", "NUMSUB", "counted") == [b"counted", 0])
+        self.eventually(lambda: self.client.ok("PUBSUB", "NUMPAT") == 0)
+        self.assertEqual(self.client.ok("PUBSUB", "NUMSUB"), [])
 
     def test_a_confirmation_can_be_relied_on(self):
         for number in range(100):

@@ -189,6 +189,7 @@ class MonitorTest(IntegrationTest):
             clients[0].pipeline([("MULTI",), ("GET", "x"), ("EXEC",)])
             self.assertIn('"MULTI"', monitor.read_reply())
             self.assertIn('"GET" "x"', monitor.read_reply())
+            self.assertIn('"EXEC"', monitor.read_reply())
             monitor.send(b"*1\r\n$5\r\nRESET\r\n")
             self.assertEqual(monitor.read_reply(), "RESET")
             clients[0].ok("GET", "x")

@@ -4,6 +4,7 @@ import threading
 import unittest
 
 from testing.integration_base import IntegrationTest
+from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespError
 
 
@@ -82,6 +83,69 @@ class TransactionTest(IntegrationTest):
             source, target = self.owner_and_another("{moving}")
             self.cluster.begin_migration(slot, source, target)
             self.cluster.move_keys(slot, source, target, count=3)
+            self.cluster.migrate_slot(slot, source, target)
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+        self.assertEqual(problems, [])
+
+
+class SplitTransactionTest(IntegrationTest):
+    """--transactions=split: one transaction for each slot."""
+
+    proxy_flags = {"workers": 2, "transactions": "split", "transaction_commands_max": 50}
+
+    def test_replies_are_in_the_order_of_the_queue(self):
+        commands = [("PING",), ("SET", "a", 1), ("SET", "b", "x"), ("INCR", "a"), ("ECHO", "hi"), ("INCR", "b"),
+                    ("GET", "c"), ("MGET", "{a}1", "{a}2"), ("GET", "b")]  # fmt: skip
+        for hello in (2, 3):
+            self.client.command("HELLO", hello)
+            replies = self.client.pipeline([("MULTI",), *commands, ("EXEC",)])
+            self.assertEqual(replies[:-1], ["OK"] + ["QUEUED"] * len(commands))
+            not_a_number = RespError("ERR value is not an integer or out of range")
+            self.assertEqual(replies[-1], ["PONG", "OK", "OK", 2, b"hi", not_a_number, None, [None, None], b"x"])
+
+    def test_what_is_refused(self):
+        crossslot = RespError("CROSSSLOT Keys in request don't hash to the same slot")
+        replies = self.client.pipeline([("MULTI",), ("SET", "a", 1), ("MSET", "a", 1, "b", 2), ("EXEC",)])
+        self.assertEqual(replies[2], crossslot)
+        self.assert_error(replies[3], "EXECABORT")
+        replies = self.client.pipeline([("WATCH", "a"), ("WATCH", "a", "b"), ("MULTI",), ("GET", "b"), ("EXEC",)])
+        self.assertEqual([replies[1], replies[3]], [crossslot, crossslot])
+        self.assert_error(replies[4], "EXECABORT")
+
+    def test_too_many_commands_are_refused(self):
+        replies = self.client.pipeline([("MULTI",), *[("SET", f"many:{i}", i) for i in range(51)], ("EXEC",)])
+        self.assertEqual(replies[:51], ["OK"] + ["QUEUED"] * 50)
+        self.assert_error(replies[51], "ERR transaction too big")
+        self.assert_error(replies[52], "EXECABORT")
+        self.assertEqual(self.client.command("EXISTS", *[f"many:{i}" for i in range(51)]), 0)
+        self.assertIn(b"rcproxy_errors_transaction_limit:1\r\n", self.client.command("INFO", "proxy"))
+        replies = self.client.pipeline([("MULTI",), *[("SET", f"many:{i}", i) for i in range(50)], ("EXEC",)])
+        self.assertEqual(replies[-1], ["OK"] * 50)
+
+    def test_each_part_is_atomic_while_slots_move(self):
+        stop = threading.Event()
+        problems = []
+
+        def run(number):
+            tags = ["{x}", "{y}", "{z}"]
+            with self.proxy.client() as client:
+                count = 0
+                while not stop.is_set():
+                    count += 1
+                    commands = [("INCR", f"{tag}{number}:{part}") for part in (1, 2) for tag in tags]
+                    reply = client.pipeline([("MULTI",), *commands, ("EXEC",)])[-1]
+                    if reply != [count] * 6:
+                        problems.append((number, count, reply))
+                        return
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{x}")
+        for _ in range(4):
+            source, target = self.owner_and_another("{x}")
             self.cluster.migrate_slot(slot, source, target)
         stop.set()
         for thread in threads:
@@ -207,6 +271,21 @@ class WatchTest(IntegrationTest):
             for client in clients:
                 client.close()
         self.eventually(lambda: self.client.command("WATCH", "{limit}") == "OK")
+
+    def test_at_the_limit_of_connections_to_all_nodes_there_is_an_error(self):
+        flags = {"workers": 1, "own_connections_total_max": 3, "request_timeout": "500ms"}
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy:
+            clients = [proxy.client() for _ in range(4)]
+            try:
+                replies = [client.command("WATCH", f"limit:{i}") for i, client in enumerate(clients)]
+                self.assertEqual(replies[:3], ["OK"] * 3)
+                self.assert_error(replies[3], "ERR too many blocked clients")
+                self.assertIn(b"rcproxy_errors_own_connections:1\r\n", clients[3].command("INFO", "proxy"))
+                self.assertEqual(clients[0].command("UNWATCH"), "OK")
+                self.assertEqual(clients[3].command("WATCH", "limit:3"), "OK")
+            finally:
+                for client in clients:
+                    client.close()
 
     def test_a_connection_that_is_lost_ends_the_watch(self):
         node = self.node_of("{lost}")

@@ -58,3 +58,18 @@ def elements(frame):
         parts.append(frame[at:end])
         at = end
     return header, parts
+
+
+def complete_frames(data):
+    """([frames], rest) of bytes that may end anywhere."""
+    frames, at = [], 0
+    while at < len(data):
+        try:
+            end = _frame_end(data, at)
+        except ValueError:
+            break
+        if end > len(data):
+            break
+        frames.append(data[at:end])
+        at = end
+    return frames, data[at:]

@@ -93,30 +93,6 @@ std::string Union(Answers answers, Protocol) {
   return reply;
 }
 
-// PUBSUB NUMSUB: name, number, name, number; the same names from all.
-std::string SumByName(Answers answers, Protocol) {
-  Elements first;
-  ReadElements(answers[0], &first);
-  std::vector<int64_t> sums(first.size(), 0);
-  for (const std::string_view answer : answers) {
-    Elements elements;
-    if (!ReadElements(answer, &elements) || elements.size() != first.size()) {
-      return std::string(kErrorUnexpectedPart);
-    }
-    for (size_t i = 1; i < elements.size(); i += 2) {
-      int64_t number = 0;
-      if (!resp::ParseIntegerReply(elements[i], &number)) return std::string(kErrorUnexpectedPart);
-      sums[i] += number;
-    }
-  }
-  std::string reply;
-  resp::AppendArrayHeader(&reply, first.size());
-  for (size_t i = 0; i < first.size(); ++i) {
-    i % 2 == 0 ? reply.append(first[i]) : (resp::AppendInteger(&reply, sums[i]), reply);
-  }
-  return reply;
-}
-
 // ---- scripts that run
 
 // SCRIPT KILL and FUNCTION KILL: one that was killed is what was asked for. That a script can not
@@ -265,9 +241,7 @@ constexpr OperationRow kRows[] = {
     {"memory|malloc-stats", kAskPrimaries<Texts>},
     {"memory|stats", kAskPrimaries<SumOfMaps>},
     {"pubsub|channels", kAskPrimaries<Union>},
-    {"pubsub|numsub", kAskPrimaries<SumByName>},
     {"pubsub|shardchannels", kAskPrimaries<Union>},
-    {"pubsub|shardnumsub", kAskPrimaries<SumByName>},
     {"randomkey", MakeRandomKey},
     {"script|kill", MakeAskPrimariesAside<OneOk>},
     {"ts.querylabels", kAskPrimaries<Union>},

@@ -35,14 +35,6 @@ TEST_F(FanOutTest, ChannelsOfAllNodesOnce) {
   EXPECT_EQ(Combined("PUBSUB SHARDCHANNELS", "*0\r\n", "*0\r\n", "*0\r\n"), "*0\r\n");
 }
 
-TEST_F(FanOutTest, SubscribersAreAddedByChannel) {
-  EXPECT_EQ(Combined("PUBSUB NUMSUB x y", "*4\r\n+x\r\n:1\r\n+y\r\n:0\r\n",
-                     "*4\r\n+x\r\n:2\r\n+y\r\n:5\r\n", "*4\r\n+x\r\n:0\r\n+y\r\n:0\r\n"),
-            "*4\r\n+x\r\n:3\r\n+y\r\n:5\r\n");
-  EXPECT_EQ(Combined("PUBSUB NUMSUB x", "*2\r\n+x\r\n:1\r\n", "*0\r\n", "*0\r\n"),
-            kErrorUnexpectedPart);
-}
-
 TEST_F(FanOutTest, OneKilledScriptIsEnough) {
   const std::string idle = "-NOTBUSY No scripts in execution right now.\r\n";
   EXPECT_EQ(Combined("SCRIPT KILL", idle, "+OK\r\n", idle), "+OK\r\n");

@@ -14,6 +14,7 @@
 #include "proxy/operations/keys.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/operations/proxy_commands.h"
+#include "proxy/operations/pubsub_counts.h"
 #include "proxy/operations/scan.h"
 #include "proxy/operations/slot_commands.h"
 #include "proxy/operations/slot_split.h"
@@ -42,6 +43,7 @@ const Factories& Always() {
     Add(kRows, made);
     Add(FanOutOperations(), made);
     Add(ProxyOperations(), made);
+    Add(PubSubCountOperations(), made);
     Add(SlotOperations(), made);
     return made;
   }();

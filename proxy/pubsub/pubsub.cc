@@ -150,6 +150,31 @@ void PubSub::Remove(Subscription* subscription) {
   RemoveIfUnused(channel);
 }
 
+namespace {
+
+ChannelUse UseOf(const Channel& channel) {
+  ChannelUse use{channel.name, 0, {}};
+  const auto& subscribers = channel.subscribers;
+  for (const Subscription* s = subscribers.Front(); s != nullptr; s = subscribers.Next(s))
+    ++use.subscribers;
+  for (const Channel::Feed& feed : channel.feeds) {
+    if (feed.question == nullptr) use.feeds.push_back(feed.node->address().ToString());
+  }
+  return use;
+}
+
+}  // namespace
+
+std::vector<ChannelUse> PubSub::Uses(ChannelKind kind, const std::vector<std::string>& names) {
+  std::vector<ChannelUse> uses;
+  for (const std::string& name : names) {
+    if (const Channel* channel = Find(kind, name)) uses.push_back(UseOf(*channel));
+  }
+  if (!names.empty()) return uses;
+  for (const auto& [name, channel] : ChannelsOf(kind)) uses.push_back(UseOf(*channel));
+  return uses;
+}
+
 // ---- channels
 
 Channel* PubSub::Find(ChannelKind kind, std::string_view name) {

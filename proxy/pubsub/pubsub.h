@@ -28,6 +28,7 @@
 
 #include "proxy/operation.h"
 #include "proxy/pubsub/channel.h"
+#include "proxy/pubsub/channel_use.h"
 #include "proxy/pubsub/subscriber.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
@@ -55,6 +56,9 @@ class PubSub final : public SubscriptionSink {
                    resp::Protocol protocol, std::string* reply);
   // Its client leaves.
   void UnsubscribeAll(Subscriber* subscriber);
+
+  // What there is of the channels named, or of all of the kind.
+  std::vector<ChannelUse> Uses(ChannelKind kind, const std::vector<std::string>& names);
 
   // To be called before nodes that have left are forgotten.
   void OnTopologyChanged();

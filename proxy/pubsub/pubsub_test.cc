@@ -38,6 +38,29 @@ TEST_F(PubSubTest, ClientsShareOneSubscriptionAtTheNodes) {
   EXPECT_EQ(stats.channels.value(), 0u);
 }
 
+TEST_F(PubSubTest, WhatThereIsOfAChannelIsTold) {
+  Start();
+  Subscribed("SUBSCRIBE c", Confirmation("subscribe", "c", 1));
+  Subscribed("SUBSCRIBE c", Confirmation("subscribe", "c", 1));
+  Subscribed("PSUBSCRIBE *", Confirmation("psubscribe", "*", 1));
+  const auto told = [this](ChannelKind kind, const std::vector<std::string>& names) {
+    const std::string text = worker().DescribeChannels(kind, names);
+    const std::string_view answers[] = {text};
+    return DecodeChannelUses(answers);
+  };
+  const std::vector<ChannelUse> channels = told(ChannelKind::kChannel, {"c", "none"});
+  ASSERT_EQ(channels.size(), 1u);
+  EXPECT_EQ(channels[0].name, "c");
+  EXPECT_EQ(channels[0].subscribers, 2u);
+  EXPECT_EQ(channels[0].feeds.size(), 1u);
+  const std::vector<ChannelUse> patterns = told(ChannelKind::kPattern, {});
+  ASSERT_EQ(patterns.size(), 1u);
+  EXPECT_EQ(patterns[0].subscribers, 1u);
+  EXPECT_EQ(patterns[0].feeds.size(), 3u)
+      << "it may match events of keys, which each primary tells";
+  EXPECT_TRUE(told(ChannelKind::kShard, {}).empty());
+}
+
 TEST_F(PubSubTest, ALostNodeIsReplacedAndTheLossCounted) {
   Start();
   sim::SimPeer* client = Subscribed("SUBSCRIBE news", Confirmation("subscribe", "news", 1));
