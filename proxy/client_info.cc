@@ -63,6 +63,11 @@ std::string AddressOf(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 std::string Flags(const Session& session) {
   std::string flags;
   if (session.IsSubscriber()) flags += 'P';
+  if (const TrackingOptions* tracking = session.tracking()) {
+    flags += 't';
+    if (tracking->broken) flags += 'R';
+    if (tracking->broadcast) flags += 'B';
+  }
   if (session.reads_from == ReadsFrom::kReplicas) flags += 'r';
   if (session.no_evict) flags += 'e';
   if (session.no_touch) flags += 'T';
@@ -88,8 +93,9 @@ std::string ClientInfoLine(const Session& session, std::string_view command, con
       " multi=-1 qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
-      " user=default redir=-1 resp=", static_cast<int>(session.protocol),
-      " lib-name=", extras.library_name, " lib-ver=", extras.library_version, "\n");
+      " user=default redir=", session.tracking() != nullptr ? session.tracking()->redirect : -1,
+      " resp=", static_cast<int>(session.protocol), " lib-name=", extras.library_name,
+      " lib-ver=", extras.library_version, "\n");
 }
 
 }  // namespace rcproxy::proxy

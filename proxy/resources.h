@@ -88,6 +88,7 @@ class OperationRunner {
 };
 
 class SubscriptionSink;
+class TrackingSink;
 
 struct Resources {
   Resources(uring::Io& io, const Config& config, Stats& stats)
@@ -127,6 +128,7 @@ struct Resources {
 
   OperationRunner* operations = nullptr;      // Set by the Router.
   SubscriptionSink* subscriptions = nullptr;  // Set by PubSub.
+  TrackingSink* tracking = nullptr;           // Set by Tracking.
   // Those that wait for somebody other than a node, by the id that resumes them.
   std::unordered_map<uint64_t, SplitState*> waiting_operations;
 
