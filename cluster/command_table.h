@@ -31,7 +31,6 @@ enum class Route : uint8_t {
   kTransaction,   // MULTI, EXEC, DISCARD, WATCH, UNWATCH.
   kBlocking,      // Needs a connection of its own while it may block.
   kPubSub,        // SUBSCRIBE and friends.
-  kTracking,      // Client-side caching.
   kNodeOnly,      // Makes sense for one named node only.
   kRefuse,        // Never available through a proxy.
 };

@@ -197,7 +197,7 @@ TEST(CommandTableTest, RoutesAsTheDesignSays) {
   EXPECT_TRUE(Get("xreadgroup").Has(kFlagBlocking));
   EXPECT_EQ(Get("multi").route, Route::kTransaction);
   EXPECT_EQ(Get("subscribe").route, Route::kPubSub);
-  EXPECT_EQ(Get("client", "tracking").route, Route::kTracking);
+  EXPECT_EQ(Get("client", "tracking").route, Route::kLocal);
   EXPECT_EQ(Get("dbsize").merge, Merge::kSum);
   EXPECT_EQ(Get("flushall").merge, Merge::kAllOk);
   EXPECT_EQ(Get("keys").merge, Merge::kConcat);

@@ -1,5 +1,5 @@
 // The part of ClientConnection for what is bound to a client: watched keys, transactions,
-// subscriptions.
+// subscriptions, tracked keys.
 #include "proxy/client_bindings.h"
 
 #include <string>
@@ -46,12 +46,22 @@ void ClientConnection::DropBindings() {
   if (bindings_ == nullptr) return;
   if (bindings_->subscriber != nullptr) context_.pubsub.UnsubscribeAll(bindings_->subscriber.get());
   if (bindings_->monitor != nullptr) context_.monitors.Remove(bindings_->monitor.get());
+  if (bindings_->tracker != nullptr) context_.tracking.Remove(bindings_->tracker.get());
   bindings_.reset();
 }
 
 ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spec,
                                                           const CommandView& command,
                                                           Chunk* chunk) {
+  const Progress progress = ExecuteInBindings(spec, command, chunk);
+  const bool tracks = bindings_ != nullptr && bindings_->tracker != nullptr;
+  if (tracks && progress == Progress::kContinue) AfterTracked(spec, command);
+  return progress;
+}
+
+ClientConnection::Progress ClientConnection::ExecuteInBindings(const CommandSpec& spec,
+                                                               const CommandView& command,
+                                                               Chunk* chunk) {
   if (bindings_->transaction != nullptr && spec.route != Route::kTransaction &&
       !EndsBindings(spec)) {
     return QueueInTransaction(spec, command);
@@ -104,6 +114,46 @@ ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
   context_.pubsub.Unsubscribe(subscriber.get(), kind, command, session_.protocol, &reply);
   if (bindings_->IsEmpty()) bindings_.reset();
   return ReplyLocally(reply);
+}
+
+// ---- tracked keys
+
+void ClientConnection::UpdateTracker() {
+  if (session_.tracking() == nullptr) return DropTracker();
+  std::unique_ptr<Tracker>& tracker = Bind().tracker;
+  if (tracker != nullptr) return context_.tracking.Update(tracker.get());
+  tracker = std::make_unique<Tracker>(resources_, replies_, session_);
+  context_.tracking.Add(tracker.get());
+}
+
+void ClientConnection::DropTracker() {
+  if (bindings_ == nullptr || bindings_->tracker == nullptr) return;
+  context_.tracking.Remove(bindings_->tracker.get());
+  bindings_->tracker.reset();
+  if (bindings_->IsEmpty()) bindings_.reset();
+}
+
+// CLIENT CACHING is about one command, a transaction as a whole, and not about CLIENT itself.
+void ClientConnection::AfterTracked(const CommandSpec& spec, const CommandView& command) {
+  context_.tracking.OnAsked(bindings_->tracker.get(), spec, command);
+  if (bindings_->transaction == nullptr && !spec.name.starts_with("client"))
+    session_.SetCaching(false);
+}
+
+// CACHING NO ends with a command that is refused; CACHING YES need not, as it is only told more.
+void ClientConnection::EndCachingNo() {
+  const TrackingOptions* options = session_.tracking();
+  if (options == nullptr || options->mode != TrackingOptions::Mode::kOptOut) return;
+  if (bindings_->transaction == nullptr) session_.SetCaching(false);
+}
+
+bool ClientConnection::TellChangedKeys(ChangedKeys keys) {
+  if (state_ == State::kClosing) return false;
+  std::unique_ptr<InvalidationOutput>& output = Bind().invalidations;
+  if (output == nullptr)
+    output = std::make_unique<InvalidationOutput>(resources_, replies_, session_);
+  output->Tell(keys);
+  return true;
 }
 
 // ---- MONITOR

@@ -101,19 +101,6 @@ void Reply(LocalCall& call) {
   call.is_silent = true;
 }
 
-void GetRedir(LocalCall& call) { call.Integer(-1); }
-
-void TrackingInfo(LocalCall& call) {
-  call.Map(3);
-  call.Bulk("flags");
-  call.Set(1);
-  call.Bulk("off");
-  call.Bulk("redirect");
-  call.Integer(-1);
-  call.Bulk("prefixes");
-  call.Array(0);
-}
-
 // ---- about all clients
 
 // Asks every worker one question, and makes the reply of their answers.
@@ -349,7 +336,6 @@ void ProxyClients(LocalCall& call) {
 constexpr LocalHandlerRow kRows[] = {
     {"client|capa", Ok},  // A server ignores the capabilities that it does not know.
     {"client|getname", GetName},
-    {"client|getredir", GetRedir},
     {"client|id", Id},
     {"client|info", Info},
     {"client|kill", Kill, /*waits=*/true},
@@ -360,7 +346,6 @@ constexpr LocalHandlerRow kRows[] = {
     {"client|reply", Reply},
     {"client|setinfo", SetInfo},
     {"client|setname", SetName},
-    {"client|trackinginfo", TrackingInfo},
     {"client|unblock", Unblock, /*waits=*/true},
     {"client|unpause", Unpause, /*waits=*/true},
     {"config|resetstat", ResetStat, /*waits=*/true},

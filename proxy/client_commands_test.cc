@@ -71,14 +71,6 @@ TEST(ClientTest, DescribesItself) {
   EXPECT_NE(info.find(" cmd=client|info "), std::string::npos) << info;
 }
 
-TEST(ClientTest, TrackingIsOff) {
-  LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("CLIENT GETREDIR"), ":-1\r\n");
-  EXPECT_EQ(local.Ask("CLIENT TRACKINGINFO"),
-            "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"
-            "*0\r\n");
-}
-
 TEST(ClientTest, InResp3RepliesHaveTheirOwnShapes) {
   LocalCommandsForTest local;
   local.session.protocol = resp::Protocol::kResp3;
@@ -142,6 +134,8 @@ class WorkerClientsForTest final : public WorkerClients {
   void UnpauseClients() override { pause = Pause::kNone; }
   void ResetCounters() override { ++resets; }
   void CountMonitor(int) override {}
+  bool HasClient(int64_t) override { return false; }
+  bool TellChangedKeys(int64_t, std::span<const std::string_view>) override { return false; }
   void ShowCommand(std::string_view) override {}
   std::string DescribeChannels(ChannelKind, const std::vector<std::string>&) override { return {}; }
   std::string SummarizeClients() override {

@@ -277,7 +277,6 @@ ClientConnection::Progress ClientConnection::ExecuteUnbound(const CommandSpec& s
     case Route::kPubSub:
       return RunPubSub(spec, command);
     case Route::kContainer:
-    case Route::kTracking:
     case Route::kNodeOnly:
     case Route::kRefuse:
       break;
@@ -376,14 +375,19 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
 void ClientConnection::OnSessionChanged() {
   const bool by_default =
       session_.is_reader || resources_.config.read_prefer != ReadPreference::kPrimary;
-  replies_.SetResp3(session_.protocol == resp::Protocol::kResp3);
-  replies_.SetPrefersReplicas(session_.reads_from == ReadsFrom::kReplicas ||
-                              (session_.reads_from == ReadsFrom::kDefault && by_default));
+  const bool prefers_replicas = session_.reads_from == ReadsFrom::kReplicas ||
+                                (session_.reads_from == ReadsFrom::kDefault && by_default);
+  LinkNeeds needs = {.resp3 = session_.protocol == resp::Protocol::kResp3,
+                     .prefers_replica = prefers_replicas};
+  if (session_.tracking() != nullptr) needs = NeedsOfTracker(session_);
+  replies_.SetNeeds(needs);
+  UpdateTracker();
 }
 
 // Cold: may allocate.
 ClientConnection::Progress ClientConnection::RefuseCommand(std::string_view text) {
   if (bindings_ != nullptr && bindings_->transaction != nullptr) bindings_->transaction->Spoil();
+  EndCachingNo();
   resources_.stats.commands.Add();
   resources_.stats.commands_refused.Add();
   replies_.Reply("-" + std::string(text) + "\r\n");

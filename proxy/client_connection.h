@@ -30,6 +30,7 @@
 #include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/socket_writer.h"
+#include "proxy/tracking/tracking.h"
 #include "proxy/upload.h"
 #include "resp/request_scanner.h"
 #include "uring/intrusive_list.h"
@@ -58,6 +59,7 @@ struct ClientContext {
   const Operations& operations;
   PubSub& pubsub;
   Monitors& monitors;
+  Tracking& tracking;
   ClientOwner& owner;
 };
 
@@ -88,6 +90,8 @@ class ClientConnection final : public uring::SocketListener,
   const ReplyQueue& replies() const { return replies_; }
   const ClientBindings* bindings() const { return bindings_.get(); }  // nullptr: none.
   void SetPause(Pause pause) { replies_.SetPause(pause); }
+  // Of keys that a client has read that redirects this to here. False when this one has gone.
+  bool TellChangedKeys(ChangedKeys keys);
   bool IsClosing() const { return state_ == State::kClosing; }
   // Nothing is under way for it. One that has sent half a command is idle too.
   bool IsIdle() const { return replies_.empty() && !blocked_; }
@@ -150,6 +154,12 @@ class ClientConnection final : public uring::SocketListener,
   void DropBindings();
   Progress ExecuteBound(const cluster::CommandSpec& spec, const resp::CommandView& command,
                         uring::Chunk* chunk);
+  Progress ExecuteInBindings(const cluster::CommandSpec& spec, const resp::CommandView& command,
+                             uring::Chunk* chunk);
+  void UpdateTracker();
+  void DropTracker();
+  void AfterTracked(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  void EndCachingNo();
   void EndBlocking();
   Progress RunMonitor(const cluster::CommandSpec& spec);
   Progress RunPubSub(const cluster::CommandSpec& spec, const resp::CommandView& command);

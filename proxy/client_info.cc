@@ -66,6 +66,11 @@ std::string Flags(const Session& session, const ClientUse& use) {
   if (session.IsSubscriber()) flags += 'P';
   if (use.queued >= 0) flags += 'x';
   if (use.is_blocked) flags += 'b';
+  if (const TrackingOptions* tracking = session.tracking()) {
+    flags += 't';
+    if (tracking->broken) flags += 'R';
+    if (tracking->broadcast) flags += 'B';
+  }
   if (session.reads_from == ReadsFrom::kReplicas) flags += 'r';
   if (session.no_evict) flags += 'e';
   if (session.no_touch) flags += 'T';
@@ -91,8 +96,9 @@ std::string ClientInfoLine(const Session& session, std::string_view command, con
       " ssub=", counts[2], " multi=", use.queued, " qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
-      " user=default redir=-1 resp=", static_cast<int>(session.protocol),
-      " lib-name=", extras.library_name, " lib-ver=", extras.library_version, "\n");
+      " user=default redir=", session.tracking() != nullptr ? session.tracking()->redirect : -1,
+      " resp=", static_cast<int>(session.protocol), " lib-name=", extras.library_name,
+      " lib-ver=", extras.library_version, "\n");
 }
 
 }  // namespace rcproxy::proxy

@@ -209,6 +209,8 @@ absl::Status Config::Validate() const {
       {zone_spill_requests, 1, "zone_spill_requests"},
       {read_your_writes_ms, 0, "read_your_writes"},
       {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
+      {static_cast<int64_t>(tracking_keys_max), 1, "tracking_keys_max"},
+      {tracking_prefixes_max, 1, "tracking_prefixes_max"},
       {subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
       {static_cast<int64_t>(subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
       {batch_wait_us, 0, "batch_wait_us"},

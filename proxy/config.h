@@ -94,6 +94,8 @@ struct Config {
   int64_t subscriber_output_soft_s = 60;
   uint64_t subscriber_output_hard_bytes = 32 << 20;
   int64_t subscription_ping_ms = 1000;
+  uint64_t tracking_keys_max = 1'000'000;  // Per worker, counted once for each client.
+  uint32_t tracking_prefixes_max = 1000;   // Of one client.
   bool spread_publishes = false;
   uint64_t monitor_lines_per_s = 10'000;  // Per worker.
   ReadPreference read_prefer = ReadPreference::kPrimary;

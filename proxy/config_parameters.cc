@@ -193,6 +193,8 @@ constexpr Parameter kParameters[] = {
     {"subscriber_output_hard_bytes", Field<&Config::subscriber_output_hard_bytes>},
     {"subscriber_output_soft_bytes", Field<&Config::subscriber_output_soft_bytes>},
     {"subscriptions_per_client_max", Field<&Config::subscriptions_per_client_max>},
+    {"tracking_keys_max", Field<&Config::tracking_keys_max>},
+    {"tracking_prefixes_max", Field<&Config::tracking_prefixes_max>},
     {"workers", Field<&Config::workers>},
     {"zone", Zone},
     {"zone_spill_requests", Field<&Config::zone_spill_requests>},

@@ -105,6 +105,7 @@ void Reset(LocalCall& call) {
   Session& session = call.session;
   session.authenticated = call.facts.config->requirepass.empty();
   session.no_evict = session.no_touch = false;
+  session.SetTracking(nullptr);
   session.SetReadsFrom(ReadsFrom::kDefault);
   session.SetProtocol(Protocol::kResp2);
   session.SetReplyMode(ReplyMode::kOn);

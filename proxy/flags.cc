@@ -103,6 +103,11 @@ DEFINE_uint64(subscriber_output_hard_bytes, 32 << 20,
               "A subscriber for which more waits is closed");
 DEFINE_string(subscription_ping_interval, "1s",
               "How often a node that messages come from is asked whether it is there");
+DEFINE_uint64(tracking_keys_max, 1'000'000,
+              "Most keys that a worker remembers to have been read by clients that track them, "
+              "counted once for each client");
+DEFINE_uint32(tracking_prefixes_max, 1000,
+              "Most prefixes that one client may track (CLIENT TRACKING ... BCAST PREFIX)");
 DEFINE_uint64(monitor_lines_per_s, 10'000,
               "Most commands per second and worker that clients who MONITOR are shown");
 DEFINE_bool(
@@ -275,6 +280,8 @@ void ReadLimits(Config* config) {
   config->spread_publishes = FLAGS_spread_publishes;
   config->monitor_lines_per_s = FLAGS_monitor_lines_per_s;
   config->subscriptions_per_client_max = FLAGS_subscriptions_per_client_max;
+  config->tracking_keys_max = FLAGS_tracking_keys_max;
+  config->tracking_prefixes_max = FLAGS_tracking_prefixes_max;
   config->subscriber_output_soft_bytes = FLAGS_subscriber_output_soft_bytes;
   config->subscriber_output_soft_s = FLAGS_subscriber_output_soft_s;
   config->subscriber_output_hard_bytes = FLAGS_subscriber_output_hard_bytes;

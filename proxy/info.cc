@@ -97,7 +97,7 @@ void Clients(const Context& info) {
   info.Line("cluster_connections", info.totals.upstream_connections);
   info.Line("maxclients", info.facts.config->maxclients);
   info.Line("blocked_clients", info.totals.clients_blocked);
-  info.Line("tracking_clients", 0);
+  info.Line("tracking_clients", info.totals.tracking_clients);
 }
 
 void Memory(const Context& info) {
@@ -124,6 +124,8 @@ void Statistics(const Context& info) {
   info.Line("total_net_input_bytes", info.totals.client_bytes_received);
   info.Line("rejected_connections", info.totals.clients_rejected);
   info.Line("total_error_replies", info.totals.commands_refused);
+  info.Line("tracking_total_keys", info.totals.tracking_keys);
+  info.Line("tracking_total_items", info.totals.tracking_items);
 }
 
 void Replication(const Context& info) {

@@ -65,6 +65,8 @@ constexpr InfoRule kRules[] = {
 
     {"Stats", "total_connections_received", InfoHow::kOwn},
     {"Stats", "rejected_connections", InfoHow::kOwn},
+    {"Stats", "tracking_total_prefixes", InfoHow::kDrop},
+    {"Stats", "tracking_total_*", InfoHow::kOwn},
     {"Stats", "expired_stale_perc", InfoHow::kMax},
     {"Stats", "current_*_time", InfoHow::kMax},
     {"Stats", "latest_fork_usec", InfoHow::kMax},

@@ -13,6 +13,7 @@
 #include "proxy/connection_commands.h"
 #include "proxy/local_call.h"
 #include "proxy/server_commands.h"
+#include "proxy/tracking_commands.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -35,6 +36,7 @@ std::vector<LocalCommands::Handler> LocalCommands::MakeHandlers() {
   add(ClusterHandlers());
   add(CommandHandlers());
   add(ServerHandlers());
+  add(TrackingHandlers());
   return handlers;
 }
 

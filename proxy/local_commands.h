@@ -5,7 +5,7 @@
 // Per PING: one table look-up, no allocation (the reply string keeps its capacity).
 //
 // The handlers are in tables, one per file: connection_commands, client_commands, cluster_commands,
-// command_replies, server_commands.
+// command_replies, server_commands, tracking_commands.
 #pragma once
 
 #include <cstdint>

@@ -93,6 +93,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   void AskWorkers(WorkerQuestion question, uint64_t) override {
     answer = workers == nullptr ? "" : question(*workers);
   }
+  void AwaitTracking(int64_t, uint64_t) override {}
   bool Resp3Known() const override { return resp3_known; }
   int SlotsServed() const override { return slots_served; }
   int64_t NowNs() const override { return 1'000'000'000; }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ class WorkerClients {
   virtual void ResetCounters() = 0;
   // A client of some worker has begun (1) or ended (-1) to monitor.
   virtual void CountMonitor(int difference) = 0;
+  virtual bool HasClient(int64_t id) = 0;
+  // Tells client `id` of keys that another one has read. Returns whether it is here.
+  virtual bool TellChangedKeys(int64_t id, std::span<const std::string_view> keys) = 0;
   // To this worker's clients that monitor.
   virtual void ShowCommand(std::string_view line) = 0;
   // ChannelUses of the channels named, or of all of the kind, encoded.
@@ -54,6 +58,8 @@ class LocalHost {
   // Puts `question` to every worker, on its thread; then the operation that waits for `wait_id`
   // gets their answers. Of a worker that is stopping the answer is empty.
   virtual void AskWorkers(WorkerQuestion question, uint64_t wait_id) = 0;
+  // Resumes the operation when client `id`, which tracks keys, will hear of every change.
+  virtual void AwaitTracking(int64_t id, uint64_t wait_id) = 0;
   // A node has been seen to know HELLO 3, and none since that does not.
   virtual bool Resp3Known() const = 0;
   // How many slots have an owner now.

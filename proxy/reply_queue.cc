@@ -56,8 +56,7 @@ ReplyQueue::~ReplyQueue() { DCHECK(requests_.IsEmpty()); }
 void ReplyQueue::Push(Request* request) {
   DCHECK(requests_.IsEmpty() || requests_.Back()->epoch <= request->epoch);
   request->sink = std::exchange(sink_, next_sink_);
-  request->resp3 = resp3_;
-  request->prefers_replica = prefers_replicas_;
+  request->needs = needs_;
   request->replies = this;
   request->order = resources_.next_order++;
   requests_.PushBack(request);
@@ -77,9 +76,9 @@ void ReplyQueue::OnPartAnswered(size_t bytes) {
   held_bytes_ += bytes;
 }
 
-void ReplyQueue::SetResp3(bool resp3) {
-  DCHECK(resp3 == resp3_ || size_ <= 1);
-  resp3_ = resp3;
+void ReplyQueue::SetNeeds(LinkNeeds needs) {
+  DCHECK((needs.resp3 == needs_.resp3 && needs.tracks_by == needs_.tracks_by) || size_ <= 1);
+  needs_ = needs;
 }
 
 void ReplyQueue::SetMode(ReplyMode mode) {
@@ -101,20 +100,27 @@ void ReplyQueue::Reply(std::string_view reply) {
     sink_ = next_sink_;
     return;
   }
+  sink_ = next_sink_;
+  AppendMessage(reply);
+}
+
+void ReplyQueue::AppendMessage(std::string_view message) {
   if (requests_.IsEmpty()) {
-    sink_ = next_sink_;
-    output_.Append(reply);
+    output_.Append(message);
     MarkDirty();
     return;
   }
   Request* request = resources_.NewRequest();
   request->epoch = requests_.Back()->epoch;
+  const Request::Sink next_command = sink_;
   Push(request);
-  Staging::Block block = resources_.client_staging.Take(reply.size(), reply.size());
-  std::copy(reply.begin(), reply.end(), block.begin);
-  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, reply.size());
+  sink_ = next_command;
+  request->sink = Request::Sink::kClient;
+  Staging::Block block = resources_.client_staging.Take(message.size(), message.size());
+  std::copy(message.begin(), message.end(), block.begin);
+  request->bytes = uring::Slice::Adopt(block.chunk, block.begin, message.size());
   request->state = Request::State::kAnswered;
-  held_bytes_ += reply.size();
+  held_bytes_ += message.size();
 }
 
 void ReplyQueue::Answer(Request* request, Chunk* chunk, std::string_view rest) {

@@ -32,11 +32,13 @@ class ReplyQueue {
       : resources_(resources),
         connection_(connection),
         output_(resources.client_memory),
-        prefers_replicas_(resources.config.read_prefer != ReadPreference::kPrimary) {}
+        needs_{.prefers_replica = resources.config.read_prefer != ReadPreference::kPrimary} {}
   ~ReplyQueue();  // Requires: empty (Abandon).
 
   // A reply by rcproxy itself to the command that was read last.
   void Reply(std::string_view reply);
+  // A message that must not leave before the replies to what has been asked so far.
+  void AppendMessage(std::string_view message);
   // A request of this client takes its place in the order of replies.
   void Push(Request* request);
   // The complete reply to `request`, which this queue holds: what is in request->pieces followed by
@@ -60,11 +62,11 @@ class ReplyQueue {
   // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
   void Abandon();
 
-  // How requests pushed from now on are sent. Requires for another protocol: empty(), but for the
-  // operation that changes it; requests on two connections to a node would overtake one another.
-  void SetResp3(bool resp3);
-  bool resp3() const { return resp3_; }
-  void SetPrefersReplicas(bool prefers_replicas) { prefers_replicas_ = prefers_replicas; }
+  // How requests pushed from now on are sent. Requires, for other connections than before: empty(),
+  // but for the operation that changes it; on two connections to a node requests would overtake one
+  // another.
+  void SetNeeds(LinkNeeds needs);
+  bool resp3() const { return needs_.resp3; }
   // What becomes of the replies to commands from now on.
   void SetMode(ReplyMode mode);
   // The reply to the next command is given in any mode, as the server gives confirmations.
@@ -107,6 +109,8 @@ class ReplyQueue {
   void OnPartAnswered(size_t bytes);
   // An answered part is done with before its command is: an operation goes on.
   void ForgetPart(const Request* part);
+  // Whether something that nodes have answered has not left yet, as its turn has not come.
+  bool HoldsAnswers() const { return held_bytes_ != 0 || barriers_ != 0; }
   // Bytes that wait for this client: ready ones, and replies whose turn has not come.
   size_t bytes() const { return output_.bytes() + held_bytes_; }
   Request* Front() const { return requests_.Front(); }
@@ -143,8 +147,7 @@ class ReplyQueue {
   // What Push gives to the next request, and to those behind it.
   Request::Sink sink_ = Request::Sink::kClient;
   Request::Sink next_sink_ = Request::Sink::kClient;
-  bool resp3_ = false;
-  bool prefers_replicas_;
+  LinkNeeds needs_;
   bool blocking_ = false;
   bool broken_ = false;
   bool has_strays_ = false;

@@ -51,6 +51,22 @@ class IgnoredReply final : public InternalReply {
   void OnLost() override {}
 };
 
+// What the connections of a client that tracks keys do for it (CLIENT TRACKING).
+enum class TracksBy : uint8_t {
+  kNothing,
+  kReads,      // The node tells of keys that have been read over the connection.
+  kBroadcast,  // The node tells of all keys (BCAST).
+};
+
+// What a client's commands need of the connections that they go over: one byte, copied as a whole.
+struct LinkNeeds {
+  bool resp3 : 1 = false;  // The client speaks RESP3, so the node has to.
+  TracksBy tracks_by : 2 = TracksBy::kNothing;
+  bool prefers_replica : 1 = false;
+  bool remembers : 1 = false;  // The client caches what it reads: see TrackingSink.
+};
+static_assert(sizeof(LinkNeeds) == 1);
+
 // Two cache lines, and not parts of three.
 struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUpstreamQueue> {
   enum class State : uint8_t { kNew, kDelayed, kWaiting, kSent, kAnswered };
@@ -74,16 +90,15 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool read_only : 1 = false;            // Running it again is harmless.
   bool is_split : 1 = false;             // The parent of parts, never sent itself.
   bool was_delayed : 1 = false;          // It has been put off before.
-  bool resp3 : 1 = false;                // Its client speaks RESP3, so its node has to.
-  bool prefers_replica : 1 = false;
-  bool is_unit : 1 = false;     // Several commands, MULTI to EXEC; the last reply counts.
-  bool is_private : 1 = false;  // On a connection of its own, as it may block.
-  bool is_upload : 1 = false;   // Its command is passed on while it arrives: `bytes` is its head,
-  bool is_cut : 1 = false;      // and the rest has not all been given to its link.
-  bool is_pinned : 1 = false;   // Only on the connection that its client keeps (SplitState::held).
-  bool healed : 1 = false;      // Its node did not know its script, and got it.
-  bool once : 1 = false;        // Is not offered again.
-  bool overtaken : 1 = false;   // A younger one that must not come before it has been executed.
+  bool is_unit : 1 = false;              // Several commands, MULTI to EXEC; the last reply counts.
+  bool is_private : 1 = false;           // On a connection of its own, as it may block.
+  bool is_upload : 1 = false;  // Its command is passed on while it arrives: `bytes` is its head,
+  bool is_cut : 1 = false;     // and the rest has not all been given to its link.
+  bool is_pinned : 1 = false;  // Only on the connection that its client keeps (SplitState::held).
+  bool healed : 1 = false;     // Its node did not know its script, and got it.
+  bool once : 1 = false;       // Is not offered again.
+  bool overtaken : 1 = false;  // A younger one that must not come before it has been executed.
+  LinkNeeds needs;
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.
   uint32_t order = 0;  // Of its command among all of its worker; may wrap.

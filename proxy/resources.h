@@ -90,6 +90,7 @@ class OperationRunner {
 };
 
 class SubscriptionSink;
+class TrackingSink;
 
 struct Resources {
   Resources(uring::Io& io, const Config& config, Stats& stats)
@@ -129,6 +130,7 @@ struct Resources {
 
   OperationRunner* operations = nullptr;      // Set by the Router.
   SubscriptionSink* subscriptions = nullptr;  // Set by PubSub.
+  TrackingSink* tracking = nullptr;           // Set by Tracking.
   // Those that wait for somebody other than a node, by the id that resumes them.
   std::unordered_map<uint64_t, SplitState*> waiting_operations;
 

@@ -198,8 +198,7 @@ Request* Router::NewPart(SplitState* split, uint16_t slot) {
   part->sink = Request::Sink::kPart;
   part->split_parent = split;
   part->order = split->parent->order;
-  part->resp3 = split->parent->resp3;
-  part->prefers_replica = split->parent->prefers_replica;
+  part->needs = split->parent->needs;
   split->parts.push_back(part);
   return part;
 }
@@ -284,9 +283,10 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     node = NodeOutsideSlots(request);
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
-    if (request->prefers_replica && MayAskReplica(*request)) [[unlikely]] {
+    if (request->needs.prefers_replica && MayAskReplica(*request)) [[unlikely]] {
       const ReadPreference preference = PreferenceOfReaders(resources_.config);
-      UpstreamConnection* link = ChooseCopy(resources_.config, shard, preference, request->resp3);
+      UpstreamConnection* link =
+          ChooseCopy(resources_.config, shard, preference, request->needs.resp3);
       if (link != nullptr || preference == ReadPreference::kReplica) {
         link != nullptr ? resources_.stats.reads_balanced.Add() : NoteUnreachable(request);
         return link;
@@ -303,7 +303,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   if (!request->read_only) NoteWrite(request, *node);
   if (request->is_private) [[unlikely]]
     return OwnLink(request, node);
-  UpstreamConnection& link = node->link({.replica_reads = false, .resp3 = request->resp3});
+  UpstreamConnection& link = node->link(PrimaryLinkFor(*request));
   if (link.CanAccept()) return &link;
   NoteUnreachable(request);
   return nullptr;

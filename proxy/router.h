@@ -152,6 +152,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   char* Place(Request* request, size_t size);
   void Dispatch(Request* request);
   void FollowMoved(Request* request, const cluster::Redirect& redirect, UpstreamConnection* from);
+  void NoteMoving(uint16_t slot, const cluster::NodeAddress& target);
+  void NoteMoved(uint16_t slot, UpstreamNode* node);
   void FollowAsk(Request* request, UpstreamNode* node);
   bool HealScript(Request* request, UpstreamConnection* from);
   bool AwaitFunctions(Request* request, const UpstreamNode& node);

@@ -97,7 +97,7 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
   for (const Question& question : questions) {
     Request* part = NewPart(split, question.slot);
     part->read_only = question.repeatable;
-    part->resp3 |= question.resp3;
+    part->needs.resp3 |= question.resp3;
     part->once = question.once;
     part->is_private =
         question.blocks || question.uploads || question.aside || question.held != nullptr;
@@ -114,7 +114,7 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
   if (request->spec->Has(cluster::kFlagWrite)) NoteWrite(request, *node);  // BLPOP is repeatable.
   HeldLink* const held = request->is_pinned ? request->split_parent->held : nullptr;
   const bool has_one = held != nullptr && held->link() != nullptr;
-  UpstreamConnection* link = has_one ? held->link() : node->TakeOwnLink(request->resp3);
+  UpstreamConnection* link = has_one ? held->link() : node->TakeOwnLink(request->needs.resp3);
   if (held != nullptr && link != nullptr && !has_one) held->Take(link);
   if (link == nullptr) {
     const bool at_limit = !node->InBackoff();
@@ -183,7 +183,7 @@ bool Router::EndWatch(Request* request, const cluster::Redirect& redirect) {
 void Router::LoseWatch(Request* request) {
   request->split_parent->held->Close();
   request->pieces.Clear(resources_.segments);
-  const std::string_view null = request->resp3 ? "_\r\n" : "*-1\r\n";
+  const std::string_view null = request->needs.resp3 ? "_\r\n" : "*-1\r\n";
   DeliverText(resources_, request, request->is_unit ? null : "+OK\r\n");
 }
 

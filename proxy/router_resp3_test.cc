@@ -24,7 +24,7 @@ constexpr char kHelloReply[] = "%1\r\n$5\r\nproto\r\n:3\r\n";
 
 class RouterResp3Test : public testing::Test, public RouterForTest {
  protected:
-  RouterResp3Test() { client.replies.SetResp3(true); }
+  RouterResp3Test() { client.replies.SetNeeds(LinkNeeds{.resp3 = true}); }
 
   // `node` hears HELLO 3, and answers it; then it has the command.
   void Greet(NodeForTest& node) {
@@ -144,7 +144,7 @@ TEST_F(RouterResp3Test, AReadGoesToAReplicaWhenTheClientPrefersThem) {
   cluster::Topology map = ThreeShards();
   cluster::Node replica = NodeNamed('B', false);
   table.Adopt(cluster::Topology({NodeNamed('A', true), replica}, {{0, {1}}}, {{0, 16383, 0}}));
-  client.replies.SetPrefersReplicas(true);
+  client.replies.SetNeeds(LinkNeeds{.resp3 = true, .prefers_replica = true});
   SendNow("GET b");
   EXPECT_EQ(b.Take(), std::string(kHello3) + Wire("READONLY"));
   Reply(b, std::string(kHelloReply) + "+OK\r\n");
@@ -154,7 +154,7 @@ TEST_F(RouterResp3Test, AReadGoesToAReplicaWhenTheClientPrefersThem) {
   Greet(a);
   EXPECT_EQ(a.Take(), Wire("SET b x"));
   Reply(a, "+OK\r\n");
-  client.replies.SetPrefersReplicas(false);
+  client.replies.SetNeeds(LinkNeeds{.resp3 = true});
   SendNow("GET b");
   EXPECT_EQ(a.Take(), Wire("GET b"));
   Reply(a, "_\r\n");

@@ -90,12 +90,24 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   UpstreamNode* node = table_.NodeAt(address);
   if (!moved) {
     if (node->IsNew()) topology_.RequestRefresh();  // Others will need to know it, too.
-    moving_slots_.NoteTarget(redirect.slot, address, resources_.io.NowNs());
+    NoteMoving(redirect.slot, address);
     return FollowAsk(request, node);
   }
-  table_.NoteMoved(redirect.slot, node);
+  NoteMoved(redirect.slot, node);
   request->slot = redirect.slot;  // The node knows better where the keys are.
   WouldBeBehindYounger(*request, *node) ? Delay(request) : Dispatch(request);
+}
+
+void Router::NoteMoving(uint16_t slot, const cluster::NodeAddress& target) {
+  const bool begins = !moving_slots_.Has(slot);
+  moving_slots_.NoteTarget(slot, target, resources_.io.NowNs());
+  if (begins && resources_.tracking != nullptr) resources_.tracking->OnBeginsToMove(slot);
+}
+
+void Router::NoteMoved(uint16_t slot, UpstreamNode* node) {
+  if (table_.Find(slot).primary == node) return;
+  table_.NoteMoved(slot, node);
+  if (resources_.tracking != nullptr) resources_.tracking->OnOwnerChanged(slot);
 }
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
@@ -103,8 +115,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
     return Delay(request);
   UpstreamConnection* own = request->is_private ? OwnLink(request, node) : nullptr;
   if (request->is_private && own == nullptr) return Delay(request);
-  UpstreamConnection& link =
-      own != nullptr ? *own : node->link({.replica_reads = false, .resp3 = request->resp3});
+  UpstreamConnection& link = own != nullptr ? *own : node->link(PrimaryLinkFor(*request));
   if (!link.CanAccept()) return Delay(request);
   if (!request->read_only) NoteWrite(request, *node);
   Request* asking = resources_.NewRequest();
@@ -265,7 +276,7 @@ bool Router::WouldChangePlaces(const Request& request, const Request& other) con
 // a younger one there.
 bool Router::WouldBeBehindYounger(const Request& request, UpstreamNode& node) const {
   if (request.redirects < 2) return false;
-  const UpstreamConnection& link = node.link({.replica_reads = false, .resp3 = request.resp3});
+  const UpstreamConnection& link = node.link(PrimaryLinkFor(request));
   return link.AnyRequest([&request](const Request& other) {
     return ClientOf(&other) == ClientOf(&request) && IsOlder(request, other) &&
            MustKeepOrder(request, other);

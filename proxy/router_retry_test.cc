@@ -301,7 +301,7 @@ class ReplicaTest : public RouterRetryTest {
     Reply(node, "+OK\r\n");
   }
   void GreetBoth() {
-    client.replies.SetPrefersReplicas(true);
+    client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
     for (int i = 0; i < 2; ++i) Send("GET a");
     Greet(b);
     Greet(c);
@@ -335,7 +335,7 @@ TEST_F(ReplicaTest, PartsOfReadsGoToReplicasToo) {
 }
 
 TEST_F(ReplicaTest, TheZoneIsPreferred) {
-  client.replies.SetPrefersReplicas(true);
+  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
   table.NodeAt(AddressOf('C'))->set_in_zone(true);
   for (int i = 0; i < 3; ++i) Send("GET a");
   Greet(c);
@@ -345,7 +345,7 @@ TEST_F(ReplicaTest, TheZoneIsPreferred) {
 
 TEST_F(ReplicaTest, WithoutAReplicaReadsWaitWhereThePrimaryMayNotServeThem) {
   sim.config.read_prefer = ReadPreference::kReplica;
-  client.replies.SetPrefersReplicas(true);
+  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
   table.NodeAt(AddressOf('B'))->OnConnectFailed();
   table.NodeAt(AddressOf('C'))->OnConnectFailed();
   SendNow("GET a");
@@ -370,7 +370,7 @@ TEST_F(ReplicaTest, AClientReadsWhatItHasJustWritten) {
 }
 
 TEST_F(ReplicaTest, WithoutAReachableReplicaThePrimaryServes) {
-  client.replies.SetPrefersReplicas(true);
+  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
   table.NodeAt(AddressOf('B'))->OnConnectFailed();
   table.NodeAt(AddressOf('C'))->OnConnectFailed();
   SendNow("GET a");

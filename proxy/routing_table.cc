@@ -158,7 +158,8 @@ void RoutingTable::Sweep(int64_t now_ns) {
       if (link.kind().is_subscription) return;  // PubSub knows when it is not needed.
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
       const bool unused = surplus && !link.is_held() && now_ns - link.last_used_ns() > idle_ns;
-      if (!node.retired() && !unused) return;
+      const bool tracks = link.kind().tracks_by != TracksBy::kNothing;  // Tracking knows, too.
+      if (!node.retired() && (!unused || tracks)) return;
       // Whether the node restarts from now on will not be seen.
       if (!link.kind().is_own) resources_.writes.NoteLost(node.write_mark());
       link.CloseIdle();

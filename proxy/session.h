@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "proxy/tracking/tracking_options.h"
 #include "resp/writer.h"
 
 namespace rcproxy::proxy {
@@ -23,6 +25,7 @@ struct SessionExtras {
   std::string library_name;
   std::string library_version;
   SubscriptionCounts subscriptions = {};
+  std::unique_ptr<TrackingOptions> tracking;  // Since CLIENT TRACKING ON.
 };
 
 // What CLIENT REPLY may ask for.
@@ -76,6 +79,20 @@ struct Session {
   }
   bool IsSubscriber() const {
     return extras != nullptr && extras->subscriptions != SubscriptionCounts{};
+  }
+  // nullptr: CLIENT TRACKING is off.
+  const TrackingOptions* tracking() const {
+    return extras == nullptr ? nullptr : extras->tracking.get();
+  }
+  void SetTracking(std::unique_ptr<TrackingOptions> options) {
+    if (options == nullptr && tracking() == nullptr) return;
+    Extras().tracking = std::move(options);
+    if (observer != nullptr) observer->OnSessionChanged();
+  }
+  // CLIENT CACHING: an exception for the next command. Requires: tracking() is not nullptr.
+  void SetCaching(bool exception) {
+    if (std::exchange(extras->tracking->caching, exception) == exception) return;
+    if (observer != nullptr) observer->OnSessionChanged();
   }
   void SetProtocol(resp::Protocol value) {
     protocol = value;

@@ -79,6 +79,15 @@ class Counter {
     "Channels whose node or slot was lost: messages may have been missed")                         \
   X(subscribers_closed_output_limit, counter,                                                      \
     "Clients closed because they did not read published messages")                                 \
+  X(tracking_clients, gauge, "Clients that track keys (CLIENT TRACKING)")                          \
+  X(tracking_keys, gauge, "Keys that clients are told of when they change")                        \
+  X(tracking_items, gauge, "The same, counted once for each client")                               \
+  X(tracking_keys_dropped, counter,                                                                \
+    "Keys that clients were told to forget: too many were tracked")                                \
+  X(tracking_interrupted, counter,                                                                 \
+    "Times clients were told to forget keys because a connection or a slot's owner was lost")      \
+  X(invalidations_received, counter, "Messages from nodes that keys have changed")                 \
+  X(invalidations_delivered, counter, "Messages to clients that keys have changed")                \
   X(monitor_lines_dropped, counter,                                                                \
     "Commands that clients who MONITOR were not shown: too many in a second")                      \
   X(errors_subscriptions, counter, "Commands refused: too many subscriptions of one client")       \

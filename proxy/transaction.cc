@@ -40,7 +40,6 @@ bool MayBeQueued(const CommandSpec& spec) {
     case Route::kAllNodes:
     case Route::kContainer:
     case Route::kPubSub:
-    case Route::kTracking:
     case Route::kNodeOnly:
     case Route::kRefuse:
       return false;

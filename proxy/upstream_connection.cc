@@ -204,10 +204,7 @@ void UpstreamConnection::OnReceived(Slice data) {
 }
 
 void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
-  if (scanner_.type() == '>') {  // A push belongs to no request; nothing here asks for any.
-    partial_.Clear(resources_.segments);
-    return;
-  }
+  if (scanner_.type() == '>') return HandlePush(frame);  // It belongs to no request.
   if (state_ == State::kHandshaking) return OnHandshakeReply(frame);
   if (kind_.is_subscription && !IsReply(chunk, frame)) [[unlikely]]
     return;
@@ -241,9 +238,19 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   const ReplyQueue* client = ClientOf(request);
   if (client != nullptr && client->MayBeOvertaken()) [[unlikely]]
     observer_.OnOvertaking(request);
+  if (request->needs.remembers && client != nullptr) [[unlikely]]
+    resources_.tracking->OnRead(*request, this);
   DeliverReply(resources_, request, chunk, frame);
   if (is_set_aside_) [[unlikely]]
     Leave();
+}
+
+// Only connections that track ask for any.
+void UpstreamConnection::HandlePush(std::string_view frame) {
+  const Slice whole = partial_.empty() ? Slice() : Join(resources_, partial_, frame);
+  partial_.Clear(resources_.segments);
+  if (kind_.tracks_by == TracksBy::kNothing) return;
+  resources_.tracking->OnPush(this, whole.empty() ? frame : whole.view());
 }
 
 // On a connection with subscriptions; false for a message.
@@ -289,15 +296,7 @@ bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
 
 void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   Request* front = state_ == State::kReady ? pending_.Front() : nullptr;
-  if (front != nullptr && front->sink == Request::Sink::kDiscard) {
-    partial_.Clear(resources_.segments);  // Nobody wants it.
-    return;
-  }
-  const bool muted = front != nullptr && front->sink == Request::Sink::kMuted;
-  if (muted && scanner_.type() != '-' && scanner_.type() != '\0') {  // An error may be a redirect.
-    partial_.Clear(resources_.segments);
-    return;
-  }
+  if (!IsWanted(front)) return partial_.Clear(resources_.segments);
   ChunkPool::Ref(chunk);
   partial_.Add(resources_.segments, chunk, piece);
   if (front != nullptr && front->sink == Request::Sink::kPart) return OfferToJoined(front);
@@ -310,6 +309,15 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   if (type == '-' || type == '>' || type == '\0' || !client->CanStream(front)) return;
   client->Stream(front, &partial_);
   KeepPace(client);
+}
+
+// Whether anybody looks at what is arriving, which is a push or the reply to `front`.
+bool UpstreamConnection::IsWanted(const Request* front) const {
+  const char type = scanner_.type();
+  if (front == nullptr || (type == '>' && kind_.tracks_by != TracksBy::kNothing)) return true;
+  if (front->sink == Request::Sink::kDiscard) return false;
+  // An error may be a redirect.
+  return front->sink != Request::Sink::kMuted || type == '-' || type == '\0';
 }
 
 void UpstreamConnection::OfferToJoined(Request* front) {
@@ -386,6 +394,7 @@ void UpstreamConnection::Leave() {
   if (stalled()) ListLink<InStallList>::Unlink();
   LoseRequests();
   if (kind_.is_subscription) resources_.subscriptions->OnClosed(this);
+  if (kind_.tracks_by != TracksBy::kNothing) resources_.tracking->OnClosed(this);
   if (holder_ != nullptr) holder_->GiveBack();
   if (!connecting) {
     socket_.Close();

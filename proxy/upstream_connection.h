@@ -41,17 +41,25 @@ class UpstreamNode;
 // What a connection says when it opens, which is what its requests rely on. A request never changes
 // between protocols: replies reach the client as the node has written them.
 struct LinkKind {
-  bool replica_reads = false;    // READONLY: a replica serves reads.
-  bool resp3 = false;            // HELLO 3.
-  bool is_own = false;           // Has one request at a time, which may block.
-  bool is_subscription = false;  // Carries messages, and the questions of PubSub.
+  bool replica_reads = false;               // READONLY: a replica serves reads.
+  bool resp3 = false;                       // HELLO 3.
+  bool is_own = false;                      // Has one request at a time, which may block.
+  bool is_subscription = false;             // Carries messages, and the questions of PubSub.
+  TracksBy tracks_by = TracksBy::kNothing;  // CLIENT TRACKING ON. Requires, if it does: resp3.
 
-  // Of those that clients share.
-  static constexpr size_t kCount = 5;
+  // Of those that clients share. Not all indexes are used.
+  static constexpr size_t kCount = 11;
   constexpr size_t index() const {
-    return is_subscription ? 4u : (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u);
+    return is_subscription ? 4u
+                           : (replica_reads ? 1u : 0u) | (resp3 ? 2u : 0u) |
+                                 static_cast<size_t>(tracks_by) << 2;
   }
 };
+
+// Of the connections that clients share the one for `request`, at a primary.
+inline LinkKind PrimaryLinkFor(const Request& request) {
+  return {.resp3 = request.needs.resp3, .tracks_by = request.needs.tracks_by};
+}
 
 // Hears what nodes say on connections with subscriptions, which are in RESP2.
 class SubscriptionSink {
@@ -65,6 +73,25 @@ class SubscriptionSink {
 
  protected:
   ~SubscriptionSink() = default;
+};
+
+// Hears what clients read that cache it, and what nodes say of such keys.
+class TrackingSink {
+ public:
+  // The reply to `request`, of a client that caches what it reads, has come on `link` and will be
+  // delivered now. Requires: request.needs.remembers, and its client is there.
+  virtual void OnRead(const Request& request, UpstreamConnection* link) = 0;
+  // `frame` is a complete push, on a connection that tracks.
+  virtual void OnPush(UpstreamConnection* link, std::string_view frame) = 0;
+  // A connection that tracks has closed: what was read over it may change unheard.
+  virtual void OnClosed(UpstreamConnection* link) = 0;
+  // The routing table has another owner of `slot`, or the slot begins to move: what was read there
+  // may change elsewhere.
+  virtual void OnOwnerChanged(uint16_t slot) = 0;
+  virtual void OnBeginsToMove(uint16_t slot) = 0;
+
+ protected:
+  ~TrackingSink() = default;
 };
 
 // What a connection cannot decide itself. Rare events only: nothing here is called for an ordinary
@@ -200,7 +227,9 @@ class UpstreamConnection final : public uring::SocketListener,
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
   void HandleFrame(uring::Chunk* chunk, std::string_view frame);
   bool IsReply(uring::Chunk* chunk, std::string_view frame);
+  void HandlePush(std::string_view frame);
   bool EndsUnit(std::string_view frame);
+  bool IsWanted(const Request* front) const;
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void OfferToJoined(Request* front);

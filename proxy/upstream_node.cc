@@ -19,8 +19,11 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       links_[kind.index()] = NewLink(kind);
     }
   }
-  constexpr LinkKind kSubscription = {.is_subscription = true};
-  links_[kSubscription.index()] = NewLink(kSubscription);
+  for (const LinkKind kind :
+       {LinkKind{.is_subscription = true}, LinkKind{.resp3 = true, .tracks_by = TracksBy::kReads},
+        LinkKind{.resp3 = true, .tracks_by = TracksBy::kBroadcast}}) {
+    links_[kind.index()] = NewLink(kind);
+  }
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamNode::NewLink(LinkKind kind) {
@@ -60,7 +63,8 @@ void UpstreamNode::OnConnectSucceeded() {
 
 bool UpstreamNode::SetAside(UpstreamConnection* link) {
   std::unique_ptr<UpstreamConnection>& place = links_[link->kind().index()];
-  if (place.get() != link || IsAtLimit() || AreAllAtLimit()) return false;
+  const bool tracks = link->kind().tracks_by != TracksBy::kNothing;
+  if (place.get() != link || tracks || IsAtLimit() || AreAllAtLimit()) return false;
   set_aside_.push_back(std::exchange(place, NewLink(link->kind())));
   link->set_aside();
   resources_.stats.connections_set_aside.Add();
@@ -116,7 +120,7 @@ void UpstreamNode::SweepLinks(int64_t before_ns) {
 
 bool UpstreamNode::IsQuiet() const {
   const auto quiet = [](const std::unique_ptr<UpstreamConnection>& link) {
-    return link->state() == UpstreamConnection::State::kIdle;
+    return link == nullptr || link->state() == UpstreamConnection::State::kIdle;
   };
   return std::ranges::all_of(links_, quiet) && std::ranges::all_of(own_links_, quiet) &&
          std::ranges::all_of(set_aside_, quiet);

@@ -32,7 +32,8 @@ class UpstreamNode {
   UpstreamConnection& subscription_link() { return link({.is_subscription = true}); }
   // Puts another in the place of `link`, which has one request in it, begun to be answered: its
   // client takes its time to read, and nobody shall wait behind it. False when it is one that
-  // nobody shares, or at the limit of those that one client has for itself.
+  // nobody shares, or one that tracks (it would close, and what was read over it had to be
+  // forgotten), or at the limit of those that one client has for itself.
   bool SetAside(UpstreamConnection* link);
   // A connection for one request alone, until it is given back; nullptr in back-off and at the
   // limit.
@@ -74,7 +75,9 @@ class UpstreamNode {
 
   template <class F>
   void ForEachLink(F&& f) {
-    for (const auto& link : links_) f(*link);
+    for (const auto& link : links_) {
+      if (link != nullptr) f(*link);
+    }
     for (size_t i = 0; i < own_links_.size(); ++i) f(*own_links_[i]);
     for (size_t i = 0; i < set_aside_.size(); ++i) f(*set_aside_[i]);
   }
@@ -103,7 +106,7 @@ class UpstreamNode {
   int64_t left_out_until_ns_ = 0;
   int64_t latency_ns_ = 1;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
-  // By LinkKind::index(). Each is opened when it is needed first.
+  // By LinkKind::index(); nullptr where that is of no kind. Each is opened when it is needed first.
   std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount> links_;
   std::vector<std::unique_ptr<UpstreamConnection>> own_links_;
   std::vector<UpstreamConnection*> free_own_links_;  // Those that nobody has.

@@ -61,7 +61,7 @@ TEST_F(UpstreamNodeTest, TheReplicaLinkIsAConnectionOfItsOwn) {
   EXPECT_NE(&replica(), &link());
   int links = 0;
   upstream.ForEachLink([&links](UpstreamConnection&) { ++links; });
-  EXPECT_EQ(links, 5) << "in two protocols, and one for subscriptions";
+  EXPECT_EQ(links, 7) << "in two protocols, one for subscriptions, two that track keys";
 }
 
 TEST_F(UpstreamNodeTest, IsQuietOnlyWhenNoLinkIsOpenOrOpening) {

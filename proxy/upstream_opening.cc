@@ -96,6 +96,12 @@ std::string UpstreamConnection::Greeting() {
     greeting += kReadOnlyCommand;
     ++handshake_replies_;
   }
+  if (kind_.tracks_by != TracksBy::kNothing) {
+    greeting += kind_.tracks_by == TracksBy::kReads
+                    ? resp::CommandOf({"CLIENT", "TRACKING", "ON"})
+                    : resp::CommandOf({"CLIENT", "TRACKING", "ON", "BCAST"});
+    ++handshake_replies_;
+  }
   if (kind_.is_own) {
     greeting += kClientIdCommand;
     ++handshake_replies_;

@@ -40,6 +40,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
       operations_(resources_, facts, table_, router_, *this, static_cast<LocalHost&>(*this)),
       pubsub_(resources_, table_, router_, *this, index),
       monitors_(resources_, *this),
+      tracking_(resources_, table_, router_, *this),
       refresher_(resources_, table_, router_, /*seed=*/io.NowNs() + index,
                  [this](std::shared_ptr<const cluster::Topology> topology) {
                    host_.PublishTopology(std::move(topology));
@@ -49,7 +50,8 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  host_.PublishCommands(std::move(commands));
                }),
       function_sync_(resources_, table_, router_),
-      client_context_{resources_, router_, local_, operations_, pubsub_, monitors_, *this},
+      client_context_{resources_, router_,   local_,    operations_,
+                      pubsub_,    monitors_, tracking_, *this},
       batch_policy_(config.batch_wait_us),
       tick_(
           resources_.timers, [](void* self) { static_cast<Worker*>(self)->Tick(); }, this),
@@ -129,6 +131,7 @@ void Worker::AdoptClient(const NewClient& new_client) {
 
 void Worker::OnClientGone(ClientConnection* client) {
   client->ListLink<struct InClientList>::Unlink();
+  if (!told_.empty()) told_.erase(client->session().id);
   gone_.push_back(client);
   --client_count_;
   stats_.clients_connected.Sub();
@@ -239,6 +242,36 @@ bool Worker::UnblockClient(int64_t id, bool with_error) {
   return unblocked;
 }
 
+ClientConnection* Worker::FindClient(int64_t id) {
+  ClientConnection* found = nullptr;
+  ForEachClient([&](ClientConnection& client) {
+    if (client.session().id == id && !client.IsClosing()) found = &client;
+  });
+  return found;
+}
+
+bool Worker::TellChangedKeys(int64_t id, ChangedKeys keys) {
+  auto target = told_.find(id);
+  if (target == told_.end()) {
+    ClientConnection* client = FindClient(id);
+    if (client == nullptr) return false;
+    target = told_.emplace(id, client).first;
+  }
+  return target->second->TellChangedKeys(keys);
+}
+
+void Worker::TellClient(int64_t target, ChangedKeys keys, int64_t tracker) {
+  host_.AskWorkers(
+      *this,
+      [target, kept = std::vector<std::string>(keys.begin(), keys.end())](WorkerClients& worker) {
+        const std::vector<std::string_view> views(kept.begin(), kept.end());
+        return std::string(worker.TellChangedKeys(target, views) ? "1" : "");
+      },
+      [this, tracker](const std::vector<std::string>& answers) {
+        if (std::ranges::find(answers, "1") == answers.end()) tracking_.OnTargetGone(tracker);
+      });
+}
+
 void Worker::PauseClients(Pause pause, int64_t until_ns) {
   pause_ = std::max(pause_, pause);
   paused_until_ns_ = std::max(paused_until_ns_, until_ns);
@@ -276,8 +309,9 @@ void Worker::CountMonitorOnAllWorkers(int difference, uint64_t wait_id) {
 
 void Worker::AdoptTopology(const cluster::Topology& topology) {
   if (state_ == State::kClosing || state_ == State::kStopped) return;
-  table_.Adopt(topology);
+  const bool moved = table_.Adopt(topology);
   pubsub_.OnTopologyChanged();
+  tracking_.OnTopologyChanged(moved);
   table_.Sweep(resources_.io.NowNs());
   router_.OnTopologyChanged();
   if (index_ != 0) return;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/learnt_commands.h"
@@ -36,6 +37,7 @@
 #include "proxy/routing_table.h"
 #include "proxy/stats.h"
 #include "proxy/topology_refresher.h"
+#include "proxy/tracking/tracking.h"
 #include "uring/io.h"
 #include "uring/mailbox.h"
 
@@ -72,7 +74,8 @@ class Worker final : public WorkerClients,
                      private ClientOwner,
                      private TopologySource,
                      private NameResolver,
-                     private MonitorHost {
+                     private MonitorHost,
+                     private TrackingHost {
  public:
   // `index` 0 reads the cluster map, and the nodes' commands, for all.
   Worker(int index, uring::Io& io, const Config& config, const ServerFacts& facts, Stats& stats,
@@ -100,6 +103,8 @@ class Worker final : public WorkerClients,
   void PauseClients(Pause pause, int64_t until_ns) override;
   void UnpauseClients() override;
   void ResetCounters() override { stats_.ResetCounters(); }
+  bool HasClient(int64_t id) override { return FindClient(id) != nullptr; }
+  bool TellChangedKeys(int64_t id, ChangedKeys keys) override;
   void CountMonitor(int difference) override { monitors_.Count(difference); }
   void ShowCommand(std::string_view line) override { monitors_.Show(line); }
   std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) override {
@@ -120,6 +125,7 @@ class Worker final : public WorkerClients,
 
   // LocalHost
   void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
+  void AwaitTracking(int64_t id, uint64_t wait_id) override { tracking_.AwaitFeeds(id, wait_id); }
   bool Resp3Known() const override { return resources_.resp3_known; }
   int SlotsServed() const override { return table_.SlotsServed(); }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
@@ -130,6 +136,8 @@ class Worker final : public WorkerClients,
   // MonitorHost
   void ShowOnAllWorkers(std::string line) override;
   void CountMonitorOnAllWorkers(int difference, uint64_t wait_id) override;
+  // TrackingHost
+  void TellClient(int64_t target, ChangedKeys keys, int64_t tracker) override;
   // TopologySource
   void RequestRefresh() override { host_.RequestRefresh(); }
   void RequestLearning() override { host_.RequestLearning(); }
@@ -140,6 +148,8 @@ class Worker final : public WorkerClients,
 
   template <class F>
   void ForEachClient(F&& f);
+  // One that is not being closed, or nullptr.
+  ClientConnection* FindClient(int64_t id);
   std::string ClientLine(const ClientConnection& client) const;
   void Tick();
   void CheckMemory();
@@ -163,12 +173,15 @@ class Worker final : public WorkerClients,
   const Operations operations_;
   PubSub pubsub_;
   Monitors monitors_;
+  Tracking tracking_;
   TopologyRefresher refresher_;
   CommandLearner learner_;
   FunctionSync function_sync_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;
+  // Whom other clients have redirected to, by id.
+  std::unordered_map<int64_t, ClientConnection*> told_;
   ObjectPool<ClientConnection> client_pool_;
   size_t client_count_ = 0;
   BatchPolicy batch_policy_;

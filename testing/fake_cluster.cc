@@ -28,6 +28,7 @@ FakeNode& FakeCluster::AddNode(const std::string& name, int shard) {
   shared_.members.push_back(&node.member());
   node.store().SetObserver(
       [this, &node](const std::string& key, const std::optional<std::string>& value) {
+        node.TellOfChange(key);
         Replicate(node, key, value);
       });
   return node;

@@ -92,7 +92,9 @@ void FakeNode::Handle(Connection& connection, const FakeArgs& args) {
   if (AnswerPubSub(connection, args)) return;
   if (const KeyRule* rule = FindKeyRule(name)) return AnswerKeyed(connection, *rule, args);
   connection.asking = false;
+  answering_ = &connection;
   Send(connection, AnswerKeyless(args));
+  SendPushes(connection);
 }
 
 std::string FakeNode::AnswerSession(Connection& connection, const FakeArgs& args) {
@@ -100,7 +102,7 @@ std::string FakeNode::AnswerSession(Connection& connection, const FakeArgs& args
   if (name == "HELLO") return AnswerHello(connection, args);
   if (name == "AUTH") return AnswerAuth(connection, args.back());
   if (!shared_.password.empty() && !connection.authenticated) return "";
-  if (name == "CLIENT") return "+OK\r\n";
+  if (name == "CLIENT") return AnswerClient(connection, args);
   if (name == "CLUSTER") return AnswerCluster(connection, args);
   return "";
 }
@@ -157,6 +159,7 @@ std::string FakeNode::AnswerKeyless(const FakeArgs& args) {
   if (name == "DBSIZE") return IntegerReply(static_cast<int64_t>(store_.values().size()));
   if (name == "FLUSHALL" || name == "FLUSHDB") {
     if (!IsPrimary()) return "-READONLY You can't write against a read only replica.\r\n";
+    TellOfFlush();
     const auto values = store_.values();
     for (const auto& [key, value] : values) store_.Put(key, std::nullopt);
     return "+OK\r\n";
@@ -173,13 +176,18 @@ void FakeNode::AnswerKeyed(Connection& connection, const KeyRule& rule, const Fa
   reply = Refusal(connection, rule, args);
   connection.asking = false;  // Holds for one command.
   if (!reply.empty()) return Send(connection, reply);
+  answering_ = &connection;
   reply = store_.Execute(args, Null(connection));
+  if (!rule.write) NoteRead(connection, KeysOf(rule, args));
   shared_.log.push_back({shared_.network.schedule().now_ns(), this, connection.id, args, reply});
   SimRandom& random = shared_.network.schedule().random();
   if (std::exchange(lose_next_reply_, false) || random.OneIn(shared_.lost_reply_one_in)) {
+    answering_ = nullptr;
+    waiting_pushes_.clear();
     return connection.peer->Reset();
   }
   Send(connection, reply);
+  SendPushes(connection);
 }
 
 std::string FakeNode::Refusal(Connection& connection, const KeyRule& rule, const FakeArgs& args) {

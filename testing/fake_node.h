@@ -84,6 +84,10 @@ class FakeNode {
   void PublishHere(const std::string& channel, const std::string& message);
   // Connections that are subscribed to the channel or pattern; `kind` as Connection::channels.
   size_t Subscribers(size_t kind, const std::string& name) const;
+  // A key has changed, told to connections that track it (CLIENT TRACKING).
+  void TellOfChange(const std::string& key);
+  // Connections that will be told of the key.
+  size_t Trackers(const std::string& key) const;
   void SetClusterDown(bool down) { cluster_down_ = down; }
   // Answers with bytes that are not the protocol.
   void SetGarbage(bool garbage) { garbage_ = garbage; }
@@ -114,6 +118,9 @@ class FakeNode {
     bool authenticated = false;
     bool resp3 = false;
     std::array<std::set<std::string>, 3> channels;  // By SubscribeWord: "", "p", "s".
+    bool tracks_reads = false;
+    bool tracks_all = false;
+    std::set<std::string> tracked;  // Keys it has read, until it is told of them.
   };
 
   void OnConnect(SimPeer* peer);
@@ -131,6 +138,12 @@ class FakeNode {
   void Subscribe(Connection& connection, size_t kind, const std::string& name);
   void Unsubscribe(Connection& connection, size_t kind, const std::string& name);
   void Publish(std::string_view word, size_t kind, const FakeArgs& args);
+  // fake_tracking.cc
+  std::string AnswerClient(Connection& connection, const FakeArgs& args);
+  void NoteRead(Connection& connection, const std::vector<std::string>& keys);
+  void TellOfFlush();
+  void Push(Connection& connection, std::string push);
+  void SendPushes(Connection& connection);
   void AnswerKeyed(Connection& connection, const KeyRule& rule, const FakeArgs& args);
   // Returns: why the command is not served here, or "".
   std::string Refusal(Connection& connection, const KeyRule& rule, const FakeArgs& args);
@@ -146,6 +159,8 @@ class FakeNode {
   std::map<uint16_t, const FakeMember*> importing_from_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::deque<Pending> pending_;
+  const Connection* answering_ = nullptr;  // Its pushes wait for its reply.
+  std::string waiting_pushes_;
   std::string next_error_;
   bool lose_next_reply_ = false;
   bool paused_ = false;

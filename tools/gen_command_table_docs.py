@@ -12,7 +12,7 @@ subcommands, {available} of them available now.
 several slots are answered with `CROSSSLOT`. *split*: one command of the same name for each slot, sent
 at the same time, replies merged; not atomic across slots. *any primary*, *all primaries*, *all nodes*:
 no key decides. *local*: answered by rcproxy. *own connection*: the client has a connection to the node
-for itself while the command may block. *transaction*, *pub/sub*, *tracking*: the engine of that name.
+for itself while the command may block. *transaction*, *pub/sub*: the engine of that name.
 *node*: makes sense for one named node only. *refused*: never through a proxy. Several keys without
 *split* always have to share a slot; a hash tag (`{{tag}}`) puts them there.
 
@@ -36,7 +36,7 @@ ROUTES = {
     "kKeyed": "slot", "kSplit": "split", "kAnyPrimary": "any primary",
     "kAllPrimaries": "all primaries", "kAllNodes": "all nodes", "kLocal": "local",
     "kContainer": "by subcommand", "kTransaction": "transaction", "kBlocking": "own connection",
-    "kPubSub": "pub/sub", "kTracking": "tracking", "kNodeOnly": "node", "kRefuse": "refused",
+    "kPubSub": "pub/sub", "kNodeOnly": "node", "kRefuse": "refused",
 }
 MERGES = {
     "kNone": "", "kSum": "sum", "kAllOk": "all OK", "kKeyOrder": "key order", "kConcat": "joined",

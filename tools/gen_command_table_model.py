@@ -73,7 +73,7 @@ ROUTES = {
     "LOCAL": "kLocal", "LOCAL*": "kLocal", "LOCAL+ANY": "kLocal", "LOCAL+FAN-N": "kLocal",
     "LOCAL+FAN-P": "kLocal",
     "CONTAINER": "kContainer", "TXN": "kTransaction", "DEDICATED": "kBlocking",
-    "PUBSUB": "kPubSub", "TRACK": "kTracking", "NODE": "kNodeOnly", "REFUSE": "kRefuse",
+    "PUBSUB": "kPubSub", "NODE": "kNodeOnly", "REFUSE": "kRefuse",
 }
 # The commands whose tip is multi_shard and whose parts are merged by a rule of the table.
 SPLIT_MERGES = {

@@ -11,7 +11,10 @@ import unittest
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _EXCEPTIONS = "tools/tidy_exceptions.txt"
-_FOLDERS = ("benchmarks", "cluster", "proxy", "proxy/operations", "proxy/pubsub", "resp", "testing", "tools", "uring")
+_FOLDERS = (
+    "benchmarks", "cluster", "proxy", "proxy/operations", "proxy/pubsub", "proxy/tracking", "resp", "testing", "tools",
+    "uring",
+)  # fmt: skip
 
 _LINES_MAX = 600
 _COLUMNS_MAX = {".cc": 100, ".h": 100, ".py": 120, ".bzl": 120, ".sh": 120}

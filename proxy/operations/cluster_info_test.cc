@@ -42,7 +42,7 @@ TEST_F(ClusterInfoTest, DataIsThatOfAllPrimaries) {
 
 TEST_F(ClusterInfoTest, InResp3ItIsText) {
   protocol = resp::Protocol::kResp3;
-  client.replies.SetResp3(true);
+  client.replies.SetNeeds(LinkNeeds{.resp3 = true});
   Begin("INFO keyspace");
   for (NodeForTest* node : {&a, &b, &c}) {
     EXPECT_EQ(node->Take(), Wire("HELLO 3"));

@@ -41,8 +41,6 @@ std::string_view RouteName(Route route) {
       return "own connection";
     case Route::kPubSub:
       return "pub/sub";
-    case Route::kTracking:
-      return "tracking";
     case Route::kNodeOnly:
       return "node";
     case Route::kRefuse:
