@@ -193,6 +193,7 @@ absl::Status Config::Validate() const {
       {slots_reload_interval_ms, 100, "slots_reload_interval"},
       {refresh_timeout_ms, 10, "refresh_timeout"},
       {refresh_min_interval_ms, 1, "refresh_min_interval"},
+      {topology_nodes_asked, 1, "topology_nodes_asked"},
       {learn_commands_interval_ms, 100, "learn_commands_interval"},
       {retry_delay_ms, 1, "retry_delay"},
       {reconnect_delay_min_ms, 1, "reconnect_delay_min"},

@@ -56,6 +56,7 @@ struct Config {
   int64_t slots_reload_interval_ms = 60000;
   int64_t refresh_min_interval_ms = 100;
   int64_t refresh_timeout_ms = 1000;
+  uint32_t topology_nodes_asked = 5;
   bool learn_commands = true;
   int64_t learn_commands_interval_ms = 10000;
   int64_t retry_delay_ms = 20;

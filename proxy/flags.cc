@@ -105,6 +105,9 @@ DEFINE_bool(
     "channels: less for one node to do, but messages to different channels may change "
     "places");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
+DEFINE_uint32(
+    topology_nodes_asked, 5,
+    "How many nodes are asked at a time what the cluster looks like; half of them decide");
 DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
 DEFINE_bool(
     learn_commands, true,
@@ -254,6 +257,7 @@ void ReadLimits(Config* config) {
   config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
+  config->topology_nodes_asked = FLAGS_topology_nodes_asked;
   config->script_cache_bytes = FLAGS_script_cache_bytes;
   config->function_bytes_max = FLAGS_function_bytes_max;
   config->compute_bytes_max = FLAGS_compute_bytes_max;

@@ -94,6 +94,8 @@ class Counter {
   X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \
+  X(topology_views_refused, counter,                                                               \
+    "Nodes whose picture of the cluster was not believed: isolated, loading, or strangers")        \
   X(topology_changes, counter, "Cluster maps that differed from the one in use")                   \
   X(commands_learnt, gauge, "Commands beyond the built-in ones that the nodes have told of")       \
   X(command_tables_read, counter, "Replies of nodes to COMMAND received and understood")           \

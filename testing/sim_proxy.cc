@@ -63,6 +63,7 @@ const std::map<std::string_view, Setter>& Setters() {
       {"slots_reload_interval_ms", Number(&Config::slots_reload_interval_ms)},
       {"refresh_min_interval_ms", Number(&Config::refresh_min_interval_ms)},
       {"refresh_timeout_ms", Number(&Config::refresh_timeout_ms)},
+      {"topology_nodes_asked", Number(&Config::topology_nodes_asked)},
       {"learn_commands", Number(&Config::learn_commands)},
       {"learn_commands_interval_ms", Number(&Config::learn_commands_interval_ms)},
       {"retry_delay_ms", Number(&Config::retry_delay_ms)},
