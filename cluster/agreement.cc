@@ -32,14 +32,14 @@ Views InState(const Views& views, bool is_ok) {
   return found;
 }
 
-// Those whose node more than half of all know; all of them when that is true of none.
+// Those whose node more than half of all know. When nodes of two clusters balance each other, none.
 Views WithoutStrangers(const Views& views) {
   Views members;
   for (const NodeView* view : views) {
     const auto knows_it = [view](const NodeView* other) { return Knows(*other, view->self); };
     if (std::ranges::count_if(views, knows_it) * 2 > std::ssize(views)) members.push_back(view);
   }
-  return members.empty() ? views : members;
+  return members;
 }
 
 Views ThatCount(const std::vector<NodeView>& views, size_t asked, const KnownMap& known) {

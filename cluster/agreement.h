@@ -31,7 +31,7 @@ struct KnownMap {
 };
 
 struct Agreement {
-  std::optional<Topology> topology;  // Absent when no view counts.
+  std::optional<Topology> topology;  // Absent when no view counts, or it is not clear which do.
   Epochs epochs;                     // Of its owners of slots.
   size_t views_left_out = 0;
   // Nodes that others name as new owners, and whose own word would decide.

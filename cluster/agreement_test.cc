@@ -155,6 +155,18 @@ TEST_F(AgreementTest, ANodeOfAnotherClusterIsLeftOut) {
   EXPECT_FALSE(agreement.topology.has_value());
 }
 
+TEST_F(AgreementTest, WhenTwoClustersBalanceEachOtherNeitherIsBelieved) {
+  Cluster other;
+  other.owners[0] = "X";
+  other.owners[1] = other.owners[2] = "";
+  other.epochs = {{"X", 99}};
+  other.replica = "";
+  EXPECT_FALSE(Agree({other.SeenBy("X"), cluster_.SeenBy("Q")}, 4, {}).topology.has_value());
+  const Agreement agreement =
+      Agree({other.SeenBy("X"), cluster_.SeenBy("Q"), cluster_.SeenBy("R")}, 4, {});
+  EXPECT_TRUE(agreement.topology->SameAs(cluster_.Map()));
+}
+
 TEST_F(AgreementTest, AClusterThatWasMadeAnewIsBelievedWhenMostSaySo) {
   Cluster anew = cluster_;
   anew.owners[0] = "X";

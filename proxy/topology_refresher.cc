@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -137,30 +138,37 @@ void TopologyRefresher::Begin() {
 }
 
 std::vector<NodeAddress> TopologyRefresher::DrawCandidates() {
+  const Config& config = resources_.config;
   std::vector<NodeAddress> drawn;
-  if (last_ != nullptr) {
+  if (last_ == nullptr) {
+    drawn = config.remembered_nodes;
+  } else {
     for (const cluster::Node& node : last_->nodes()) drawn.push_back(node.address);
     std::ranges::shuffle(drawn, random_);
-    drawn.resize(std::min(drawn.size(), kDrawnPerView * resources_.config.topology_nodes_asked));
+    drawn.resize(std::min(drawn.size(), kDrawnPerView * config.topology_nodes_asked));
   }
+  // The last is asked first: at the start the seeds, later the nodes of the map.
+  const bool seeds_first = last_ == nullptr;
   std::vector<NodeAddress> candidates;
-  for (const NodeAddress& seed : resources_.config.startup_nodes) {
-    if (std::ranges::find(drawn, seed) == drawn.end()) candidates.push_back(seed);
+  if (seeds_first) candidates = drawn;
+  for (const NodeAddress& seed : std::views::reverse(config.startup_nodes)) {
+    if (seeds_first || std::ranges::find(drawn, seed) == drawn.end()) candidates.push_back(seed);
   }
-  std::ranges::reverse(candidates);
-  candidates.insert(candidates.end(), drawn.begin(), drawn.end());
+  if (!seeds_first) candidates.insert(candidates.end(), drawn.begin(), drawn.end());
   return candidates;
 }
 
 // Sees to it that as many nodes are asked as views are wanted, while there is no map; decides when
-// half of them have told, or nobody else will.
+// half of them have told (at the start, more than that), or nobody else will.
 void TopologyRefresher::Proceed() {
   while (deciding_ && views_.size() + UnderWay() < asked_max_ && !candidates_.empty()) {
     const NodeAddress address = std::move(candidates_.back());
     candidates_.pop_back();
     if (MayAsk(address)) Ask(address);
   }
-  if (views_.size() >= UnderWay()) Decide();
+  const size_t missing = UnderWay();
+  if (missing == 0 || views_.size() > missing || (views_.size() == missing && last_ != nullptr))
+    Decide();
 }
 
 // Whether the node can be asked now, and has not been in this round.
@@ -262,7 +270,9 @@ void TopologyRefresher::FailRound() {
   deciding_ = false;
   again_ = false;
   resources_.stats.topology_refresh_failures.Add();
-  LOG_EVERY_T(ERROR, 1) << "no node could describe the cluster; trying again";
+  LOG_EVERY_T(ERROR, 1) << (views_.empty() ? "no node could describe the cluster"
+                                           : "nodes do not agree what the cluster is")
+                        << "; trying again";
   // Where a seed is a name, it may stand for another address by now.
   for (const NodeAddress& seed : resources_.config.startup_nodes) {
     UpstreamConnection& link = table_.NodeAt(seed)->primary_link();

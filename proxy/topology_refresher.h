@@ -6,8 +6,8 @@
 // topology_nodes_asked nodes of the last good map, drawn at random; another one for each that can
 // not be reached or takes longer than refresh_timeout; the seeds when they are used up, which also
 // looks their names up again. So any of the first nodes may be gone. A round decides when half of
-// those asked have told what they see, and again for each view that comes later; so a node that
-// hangs holds up nothing, and one that is cut off changes nothing.
+// those asked (at the start, more) have told what they see, and again for each view that comes
+// later; so a node that hangs holds up nothing, and one that is cut off changes nothing.
 //
 // Owner: the Worker with index 0; the others ask through their host. Thread: that worker's.
 // Invariants: 1. one round at a time counts; views for older ones are dropped; 2. no node is asked

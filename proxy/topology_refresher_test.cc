@@ -105,6 +105,17 @@ TEST_F(TopologyRefresherTest, AsksTheStartupNodesAtOnceAndPublishesWhenHalfOfThe
   EXPECT_EQ(sim.stats.topology_changes.value(), 1u);
 }
 
+TEST_F(TopologyRefresherTest, AtTheStartHalfIsNotEnoughToChooseBetweenTwoClusters) {
+  sim.config.startup_nodes = {AddressOf('A'), AddressOf('B')};
+  refresher_.Start();
+  Answer(0, view_);
+  EXPECT_TRUE(maps_.empty());
+  for (sim::FakeMember& member : members_) member.id = std::string(39, 'x') + member.name;
+  Answer(1, view_);
+  EXPECT_TRUE(maps_.empty()) << "one word against the other";
+  EXPECT_EQ(sim.stats.topology_refresh_failures.value(), 1u);
+}
+
 TEST_F(TopologyRefresherTest, AsksNoMoreNodesAtATimeThanItMay) {
   sim.config.topology_nodes_asked = 1;
   refresher_.Start();
