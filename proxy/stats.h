@@ -64,6 +64,9 @@ class Counter {
     "Times a replica could not serve a read, and was left out for a second")                       \
   X(retries_cluster_down, counter,                                                                 \
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
+  X(requests_held, gauge, "Requests that wait for a primary of their shard, or to be tried again") \
+  X(errors_shed, counter,                                                                          \
+    "Requests answered with an error: too many waited for their shard already")                    \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
   X(own_connections, gauge, "Node connections in use by one client that may block")                \
   X(connections_set_aside, counter,                                                                \
