@@ -159,7 +159,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void Delay(Request* request);
   void Shed(Request* request);
   void AnswerShed();
-  bool HasRoomToHold(const Request& request) const;
+  bool MustShed(const Request& request) const;
   int64_t RetryPauseNs() const;
   std::vector<const Request*> UnderWayBeside(const RequestList& due) const;
   bool WouldChangePlaces(const Request& request, const Request& other) const;

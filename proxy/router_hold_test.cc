@@ -109,6 +109,16 @@ TEST_F(RouterHoldTest, TheNodesOwnErrorIsTheAnswerWhenItGaveOne) {
   EXPECT_EQ(sim.stats.errors_shed.value(), 1u);
 }
 
+TEST_F(RouterHoldTest, WhatWaitsForSomethingElseThanAPrimaryIsNotShed) {
+  sim.config.hold_requests_max = 0;
+  SendNow("MGET {b}1 {b}2");
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("MGET {b}1 {b}2"));
+}
+
 TEST_F(RouterHoldTest, TheWaitHasALimitOfItsOwn) {
   sim.config.hold_timeout_ms = 100;
   StopA();

@@ -68,6 +68,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       request->redirects = 0;
       moving_slots_.Note(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
+      request->failure = Request::Failure::kNone;
       return TryDelay(request);
     case ErrorKind::kClusterDown:
     case ErrorKind::kLoading:
@@ -75,6 +76,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kReadOnly:
       if (from->kind().replica_reads) return TryAnotherCopy(request, from->node());
       resources_.stats.retries_cluster_down.Add();
+      request->failure = Request::Failure::kUnreachable;
       topology_.RequestRefresh();
       return TryDelay(request);
     case ErrorKind::kNoScript:
@@ -91,6 +93,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
   (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
   if (moved) topology_.RequestRefresh();
+  request->failure = Request::Failure::kNone;
   if (redirect.port == 0) return Delay(request);  // The node does not know where: ask the others.
   cluster::NodeAddress address;
   address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
@@ -214,7 +217,7 @@ bool Router::Expired(const Request* request, int64_t now_ns) const {
 bool Router::TryDelay(Request* request) {
   const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   if (Expired(request, then)) return false;  // The node's own error is the answer.
-  if (!HasRoomToHold(*request)) {
+  if (MustShed(*request)) {
     resources_.stats.errors_shed.Add();
     return false;
   }
@@ -239,7 +242,7 @@ void Router::Delay(Request* request) {
     return GiveUp(request);
   request->state = Request::State::kDelayed;
   request->was_delayed = true;
-  if (!HasRoomToHold(*request)) return Shed(request);
+  if (MustShed(*request)) return Shed(request);
   resources_.stats.retries.Add();
   hold_.Enter(request, HoldShard(table_, *request));
   // In the order of issue, which is the order in which they will go out again.
@@ -255,8 +258,12 @@ int64_t Router::RetryPauseNs() const {
   return pauses * resources_.config.retry_delay_ms * kNsPerMs;
 }
 
-bool Router::HasRoomToHold(const Request& request) const {
-  return hold_.HasRoom(HoldShard(table_, request), request.bytes.size());
+// Whether it waits for a primary while too many do. What waits for its turn is not shed: that ends
+// by itself.
+bool Router::MustShed(const Request& request) const {
+  const bool waits_for_primary = request.failure == Request::Failure::kUnreachable ||
+                                 request.failure == Request::Failure::kNoOwner;
+  return waits_for_primary && !hold_.HasRoom(HoldShard(table_, request), request.bytes.size());
 }
 
 // Not at once: whoever issues it is still writing its command.
