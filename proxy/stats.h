@@ -94,6 +94,8 @@ class Counter {
   X(upstream_connect_failures, counter, "Connections to nodes that could not be opened")           \
   X(upstream_failures, counter, "Connections to nodes lost while in use")                          \
   X(upstream_timeouts, counter, "Connections to nodes closed because a reply was overdue")         \
+  X(upstream_probes, counter,                                                                      \
+    "Connections to nodes that had been silent, which got a PING before any request")              \
   X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \

@@ -56,6 +56,7 @@ void UpstreamNode::OnConnectFailed() {
 
 void UpstreamNode::OnConnectSucceeded() {
   failures_ = 0;
+  is_silent_ = false;
   connect_after_ns_ = 0;
 }
 

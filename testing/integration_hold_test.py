@@ -5,6 +5,7 @@ import time
 import unittest
 
 from testing.integration_base import IntegrationTest
+from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespClient, RespError
 
 HELD_MAX = 20
@@ -66,6 +67,27 @@ class HoldTest(IntegrationTest):
         self.assertGreaterEqual(len(done), HELD_MAX - 1)
         self.assertEqual(self.counter("requests_held"), 0)
         self.assertEqual(self.counter("errors_shed") - shed_before, len(shed))
+
+    def test_a_node_that_hangs_gets_nothing_that_might_be_lost(self):
+        victim = self.cluster.primaries()[0]
+        for node in self.cluster.nodes:
+            node.command("CONFIG", "SET", "cluster-node-timeout", 60000)
+        flags = {"workers": 1, "request_timeout": "1s", "connect_timeout": "300ms"}
+        key = next(key for key in (f"hang:{i}" for i in range(100)) if self.node_of(key) is victim)
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy, proxy.client() as client:
+            client.ok("SET", key, "0")
+            self.cluster.pause(victim)
+            try:
+                self.assert_error(client.command("INCR", key), "ERR upstream lost")
+                for _ in range(2):
+                    self.assert_error(client.command("INCR", key), "ERR upstream unreachable")
+            finally:
+                self.cluster.resume(victim)
+            self.eventually(lambda: client.command("PING") == "PONG" and client.command("GET", key) is not None)
+            # The one whose outcome was unknown has been executed when the node went on, and no other.
+            self.assertEqual(client.command("GET", key), b"1")
+        for node in self.cluster.nodes:
+            node.command("CONFIG", "SET", "cluster-node-timeout", 1500)
 
     def test_healthy_as_soon_as_the_new_primary_serves(self):
         victim = self.node_of("{held}")
