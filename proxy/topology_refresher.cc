@@ -32,10 +32,23 @@ struct TopologyRefresher::Question final : InternalReply {
   enum class Outcome : uint8_t { kOpen, kFailed, kOldServer };
 
   Question(TopologyRefresher* refresher, const NodeAddress& address)
-      : refresher(refresher), round(refresher->round_) {
+      : refresher(refresher), use_slots(refresher->use_slots_), round(refresher->round_) {
     view.asked = address;
   }
   void OnReply(std::string_view reply) override {
+    if (refresher != nullptr) Read(reply);
+    Seen();
+  }
+  void OnLost() override {
+    if (outcome == Outcome::kOpen) outcome = Outcome::kFailed;
+    Seen();
+  }
+  void Seen() {
+    if (++replies_seen < 3) return;
+    if (refresher != nullptr) refresher->OnQuestionDone(this);
+    delete this;
+  }
+  void Read(std::string_view reply) {
     switch (replies_seen) {
       case 0:
         ReadMap(reply);
@@ -47,19 +60,8 @@ struct TopologyRefresher::Question final : InternalReply {
         ReadClusterInfo(reply, &view);
     }
     if (cluster::RefusesToTell(reply)) Fail("it is not ready");
-    Seen();
-  }
-  void OnLost() override {
-    if (outcome == Outcome::kOpen) outcome = Outcome::kFailed;
-    Seen();
-  }
-  void Seen() {
-    if (++replies_seen < 3) return;
-    refresher->OnQuestionDone(this);
-    delete this;
   }
   void ReadMap(std::string_view reply) {
-    const bool use_slots = refresher->use_slots_;
     if (!use_slots && reply.starts_with("-ERR") && reply.find("subcommand") != reply.npos) {
       outcome = Outcome::kOldServer;  // Older than 7.0.
       return;
@@ -72,13 +74,15 @@ struct TopologyRefresher::Question final : InternalReply {
     view.map = *std::move(map);
   }
   void Fail(std::string_view why) {
+    if (outcome == Outcome::kFailed) return;
     LOG_EVERY_T(WARNING, 1) << "node " << view.asked.ToString()
                             << " does not describe a cluster: " << why;
     outcome = Outcome::kFailed;
     refresher->resources_.stats.topology_views_refused.Add();
   }
 
-  TopologyRefresher* refresher;
+  TopologyRefresher* refresher;  // nullptr when that has gone.
+  const bool use_slots;
   uint64_t round;  // 0: nobody waits for it.
   int replies_seen = 0;
   Outcome outcome = Outcome::kOpen;
@@ -100,7 +104,9 @@ TopologyRefresher::TopologyRefresher(Resources& resources, RoutingTable& table, 
           resources.timers, [](void* self) { static_cast<TopologyRefresher*>(self)->OnDeadline(); },
           this) {}
 
-TopologyRefresher::~TopologyRefresher() = default;
+TopologyRefresher::~TopologyRefresher() {
+  for (Question* question : questions_) question->refresher = nullptr;
+}
 
 void TopologyRefresher::Start() { Begin(); }
 
