@@ -146,6 +146,7 @@ class Worker final : public WorkerClients,
   void FlushAll();
   void DestroyGone();
   void AdvanceDrain();
+  void EndBlocked();
   void ArmTick();
 
   const int index_;

@@ -79,6 +79,7 @@ class FairnessTest(IntegrationTest):
             os.kill(proxy.pid, signal.SIGTERM)
             for count in range(2, 1001):
                 self.assertEqual(busy.read_reply(), count)
+            self.assertIsNone(blocked.read_reply(), "as if its time were over")
             for client in (busy, blocked, subscribed):
                 with self.assertRaises(Disconnected):
                     client.read_reply()
