@@ -1,7 +1,6 @@
 // What nodes say about the cluster -> Topology. Everything here comes from the network: no CHECK,
 // and each field is looked at before it is used. A node that cannot be reached by what is said
 // about it is left out; a reply that is not of the documented form as a whole is an error.
-#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -10,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "cluster/topology.h"
+#include "cluster/topology_builder.h"
 #include "resp/value.h"
 
 namespace rcproxy::cluster {
@@ -17,8 +17,6 @@ namespace {
 
 using resp::Value;
 
-constexpr size_t kNodesMax = 20000;  // A cluster may have 16,384 primaries; in practice 1,000.
-constexpr int kSlotsNamedMax = 4 * kSlotCount;  // A slot may be named twice, by a confused node.
 constexpr size_t kHostBytesMax = 255;
 
 absl::Status Malformed(const char* what) {
@@ -26,81 +24,6 @@ absl::Status Malformed(const char* what) {
 }
 
 absl::Status TooLarge() { return Malformed("more nodes or slots than a cluster can have"); }
-
-// Collects nodes and shards while a reply is read; makes addresses unique and chooses primaries.
-class TopologyBuilder {
- public:
-  // Returns the index of a new shard.
-  uint16_t AddShard() {
-    shards_.emplace_back();
-    claims_.emplace_back();
-    return static_cast<uint16_t>(shards_.size() - 1);
-  }
-
-  // A node of `shard` that says it is a primary or a replica. The first mention of an address
-  // counts: no node has two roles.
-  void AddNode(uint16_t shard, Node node) {
-    const auto [known, is_new] = index_of_.try_emplace({node.address.host, node.address.port},
-                                                       static_cast<uint16_t>(nodes_.size()));
-    if (!is_new) return;
-    auto& list = node.is_primary ? claims_[shard] : shards_[shard].replicas;
-    list.push_back(known->second);
-    nodes_.push_back(std::move(node));
-  }
-
-  void AddRange(int first, int last, uint16_t shard) {
-    slots_named_ += last - first + 1;
-    ranges_.push_back({static_cast<uint16_t>(first), static_cast<uint16_t>(last), shard});
-  }
-
-  // More than a cluster can have: not worth the memory and time, and indexes have 16 bits.
-  bool IsFull() const {
-    return nodes_.size() >= kNodesMax || shards_.size() >= kNodesMax ||
-           slots_named_ > kSlotsNamedMax;
-  }
-
-  Topology Build() && {
-    for (size_t i = 0; i < shards_.size(); ++i) {
-      ChoosePrimary(claims_[i], &shards_[i]);
-      SortReplicas(&shards_[i]);
-    }
-    return Topology(std::move(nodes_), std::move(shards_), ranges_);
-  }
-
- private:
-  // Online before offline, then by offset; the first of equals.
-  bool IsBetterPrimary(const Node& a, const Node& b) const {
-    if (a.is_online != b.is_online) return a.is_online;
-    return a.replication_offset > b.replication_offset;
-  }
-
-  void ChoosePrimary(const std::vector<uint16_t>& claims, Shard* shard) {
-    for (const uint16_t node : claims) {
-      if (shard->primary == Shard::kNoNode ||
-          IsBetterPrimary(nodes_[node], nodes_[shard->primary])) {
-        shard->primary = node;
-      }
-    }
-    for (const uint16_t node : claims) nodes_[node].is_primary = node == shard->primary;
-  }
-
-  void SortReplicas(Shard* shard) {
-    std::sort(shard->replicas.begin(), shard->replicas.end(), [this](uint16_t a, uint16_t b) {
-      const Node& left = nodes_[a];
-      const Node& right = nodes_[b];
-      if (left.is_online != right.is_online) return left.is_online;
-      return std::pair(std::string_view(left.address.host), left.address.port) <
-             std::pair(std::string_view(right.address.host), right.address.port);
-    });
-  }
-
-  std::vector<Node> nodes_;
-  std::vector<Shard> shards_;
-  std::vector<std::vector<uint16_t>> claims_;  // Of each shard: who says it is the primary.
-  std::vector<Topology::Range> ranges_;
-  int slots_named_ = 0;
-  std::map<std::pair<std::string, uint16_t>, uint16_t> index_of_;
-};
 
 // The outermost array of a reply, or why it is not one.
 absl::StatusOr<Value> ParseList(std::string_view reply) {

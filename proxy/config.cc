@@ -102,6 +102,38 @@ absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view
   return ParseNodeAddresses("announce", list);
 }
 
+absl::StatusOr<std::map<std::string, cluster::NodeAddress>> ParseNodeAddressMap(
+    std::string_view list) {
+  std::map<std::string, cluster::NodeAddress> addresses;
+  for (const std::string& pair : SplitList(list)) {
+    const size_t equals = pair.find('=');
+    if (equals == pair.npos) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--node_addresses: \"", pair, "\" is not ANNOUNCED_HOST:PORT=REACHED_HOST:PORT"));
+    }
+    absl::StatusOr<cluster::NodeAddress> announced =
+        cluster::ParseNodeAddress(std::string_view(pair).substr(0, equals));
+    absl::StatusOr<cluster::NodeAddress> reached =
+        cluster::ParseNodeAddress(std::string_view(pair).substr(equals + 1));
+    for (const auto* address : {&announced, &reached}) {
+      if (address->ok()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("--node_addresses: ", address->status().message()));
+    }
+    if (!addresses.emplace(announced->ToString(), *std::move(reached)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--node_addresses names ", announced->ToString(), " twice"));
+    }
+  }
+  return addresses;
+}
+
+const cluster::NodeAddress& Config::WhereToReach(const cluster::NodeAddress& announced) const {
+  if (node_addresses.empty()) return announced;
+  const auto found = node_addresses.find(announced.ToString());
+  return found == node_addresses.end() ? announced : found->second;
+}
+
 absl::StatusOr<Face> ParseFace(std::string_view text) {
   if (text == "standalone") return Face::kStandalone;
   if (text == "cluster") return Face::kCluster;
@@ -169,6 +201,7 @@ absl::Status Config::ValidateLongestTimes() const {
       {refresh_min_interval_ms, 1000, "refresh_min_interval"},
       {learn_commands_interval_ms, 1000, "learn_commands_interval"},
       {retry_delay_ms, 1000, "retry_delay"},
+      {hold_timeout_ms, 1000, "hold_timeout"},
       {reconnect_delay_min_ms, 1000, "reconnect_delay_min"},
       {reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1000, "client_stall_timeout"},
@@ -200,8 +233,10 @@ absl::Status Config::Validate() const {
       {slots_reload_interval_ms, 100, "slots_reload_interval"},
       {refresh_timeout_ms, 10, "refresh_timeout"},
       {refresh_min_interval_ms, 1, "refresh_min_interval"},
+      {topology_nodes_asked, 1, "topology_nodes_asked"},
       {learn_commands_interval_ms, 100, "learn_commands_interval"},
       {retry_delay_ms, 1, "retry_delay"},
+      {hold_timeout_ms, 0, "hold_timeout"},
       {reconnect_delay_min_ms, 1, "reconnect_delay_min"},
       {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1, "client_stall_timeout"},

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,11 @@ struct Config {
   std::vector<ListenAddress> listen;
   std::vector<ListenAddress> replica_listen;  // For clients whose reads replicas serve.
   std::vector<cluster::NodeAddress> startup_nodes;
+  // Nodes of the last map of an earlier run.
+  std::vector<cluster::NodeAddress> remembered_nodes;
+  std::string nodes_file;  // Where they are kept; empty: nowhere.
+  // Where to reach nodes that announce addresses of another network, by "host:port".
+  std::map<std::string, cluster::NodeAddress> node_addresses;
   int workers = 1;
 
   int64_t connect_timeout_ms = 1000;
@@ -62,10 +68,14 @@ struct Config {
   int64_t slots_reload_interval_ms = 60000;
   int64_t refresh_min_interval_ms = 100;
   int64_t refresh_timeout_ms = 1000;
+  uint32_t topology_nodes_asked = 5;
   bool learn_commands = true;
   int64_t learn_commands_interval_ms = 10000;
   int64_t retry_delay_ms = 20;
-  int64_t startup_timeout_s = 0;  // 0: try for ever.
+  int64_t hold_timeout_ms = 0;          // 0: as request_timeout_ms.
+  uint32_t hold_requests_max = 16'384;  // Per worker and shard.
+  uint64_t hold_bytes_max = 64 << 20;   // Likewise.
+  int64_t startup_timeout_s = 0;        // 0: try for ever.
   int64_t drain_timeout_s = 10;
   int64_t reconnect_delay_min_ms = 20;
   int64_t reconnect_delay_max_ms = 1000;
@@ -122,6 +132,7 @@ struct Config {
   int64_t batch_wait_us = 200;       // 0: never gather completions.
   uint64_t zero_copy_min_bytes = 0;  // 0: never.
 
+  const cluster::NodeAddress& WhereToReach(const cluster::NodeAddress& announced) const;
   // Checks the parts against one another. Errors name the flag and what to do.
   absl::Status Validate() const;
 
@@ -137,6 +148,9 @@ absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
 // As startup nodes; may be empty.
 absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list);
+// "announced=reached,...", each an address of a node.
+absl::StatusOr<std::map<std::string, cluster::NodeAddress>> ParseNodeAddressMap(
+    std::string_view list);
 absl::StatusOr<Face> ParseFace(std::string_view text);
 absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
 std::string_view NameOf(ReadPreference preference);

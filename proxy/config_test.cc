@@ -107,6 +107,23 @@ TEST(AnnounceTest, NeedsSomebodyToTell) {
   EXPECT_EQ(Message(config.Validate()).find("--announce names 16385 addresses"), 0u);
 }
 
+TEST(NodeAddressMapTest, SaysWhereNodesAreReached) {
+  Config config;
+  config.node_addresses = *ParseNodeAddressMap("10.0.0.1:7000=[::1]:17000, node-2:7000=proxy:1");
+  EXPECT_EQ(config.WhereToReach({"10.0.0.1", 7000}), (cluster::NodeAddress{"::1", 17000}));
+  EXPECT_EQ(config.WhereToReach({"node-2", 7000}), (cluster::NodeAddress{"proxy", 1}));
+  EXPECT_EQ(config.WhereToReach({"10.0.0.1", 7001}), (cluster::NodeAddress{"10.0.0.1", 7001}));
+  EXPECT_TRUE(ParseNodeAddressMap("")->empty());
+}
+
+TEST(NodeAddressMapTest, ErrorsNameTheFlag) {
+  for (const char* list : {"a:1", "a:1=", "=b:1", "a=b:1", "a:1=b", "a:1=b:1,a:1=c:1"}) {
+    const auto map = ParseNodeAddressMap(list);
+    ASSERT_FALSE(map.ok()) << list;
+    EXPECT_NE(Message(map.status()).find("--node_addresses"), std::string::npos) << list;
+  }
+}
+
 TEST(ReadPreferenceTest, HasNamesAndNumbers) {
   EXPECT_EQ(*ParseReadPreference("primary"), ReadPreference::kPrimary);
   EXPECT_EQ(*ParseReadPreference("0"), ReadPreference::kPrimary);
@@ -143,6 +160,9 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"slots_reload_interval", [](Config* c) { c->slots_reload_interval_ms = INT64_MAX; }},
       {"learn_commands_interval", [](Config* c) { c->learn_commands_interval_ms = 99; }},
       {"learn_commands_interval", [](Config* c) { c->learn_commands_interval_ms = INT64_MAX; }},
+      {"topology_nodes_asked", [](Config* c) { c->topology_nodes_asked = 0; }},
+      {"hold_timeout", [](Config* c) { c->hold_timeout_ms = -1; }},
+      {"hold_timeout", [](Config* c) { c->hold_timeout_ms = INT64_MAX; }},
       {"maxclients", [](Config* c) { c->maxclients = 0; }},
       {"client_pipeline_max", [](Config* c) { c->client_pipeline_max = 0; }},
       {"client_output_soft_bytes", [](Config* c) { c->client_output_soft_bytes = 4095; }},

@@ -16,6 +16,9 @@ inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required
 inline constexpr std::string_view kErrorUnreachable =
     "-ERR upstream unreachable: no node could take the command in time, it has not been "
     "executed\r\n";
+inline constexpr std::string_view kErrorShed =
+    "-ERR upstream busy: too many commands wait for a primary of this shard, it has not been "
+    "executed\r\n";
 inline constexpr std::string_view kErrorOutcomeUnknown =
     "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
     "have been executed\r\n";

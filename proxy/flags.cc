@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "proxy/nodes_file.h"
 
 DEFINE_string(
     addr, "127.0.0.1:8088",
@@ -15,6 +16,13 @@ DEFINE_string(
 DEFINE_string(replica_addr, "",
               "As --addr, for clients whose reads replicas serve: as if they had said READONLY");
 DEFINE_string(startup_nodes, "", "Nodes to read the cluster map from at start: HOST:PORT,...");
+DEFINE_string(
+    nodes_file, "",
+    "Where to keep the addresses of the cluster's nodes: at the next start they are asked "
+    "beside --startup_nodes; empty = nowhere");
+DEFINE_string(node_addresses, "",
+              "Where to reach nodes that announce addresses of another network (NAT): "
+              "ANNOUNCED_HOST:PORT=REACHED_HOST:PORT,...");
 DEFINE_int32(workers, 0, "Worker threads; 0 = one per processor");
 DEFINE_string(connect_timeout, "1s", "Longest time to open a connection to a node");
 DEFINE_string(request_timeout, "5s",
@@ -116,6 +124,9 @@ DEFINE_bool(
     "channels: less for one node to do, but messages to different channels may change "
     "places");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
+DEFINE_uint32(
+    topology_nodes_asked, 5,
+    "How many nodes are asked at a time what the cluster looks like; half of them decide");
 DEFINE_string(refresh_min_interval, "100ms", "Shortest time between two reads of the cluster map");
 DEFINE_bool(
     learn_commands, true,
@@ -126,6 +137,15 @@ DEFINE_string(learn_commands_interval, "10s",
 DEFINE_string(retry_delay, "20ms",
               "Pause before a request is offered again after TRYAGAIN, CLUSTERDOWN, or a lost "
               "connection; a new cluster map ends it");
+DEFINE_string(
+    hold_timeout, "0",
+    "Longest time a request waits for a primary of its shard; 0 = --request_timeout, which "
+    "is the longest in any case");
+DEFINE_uint32(hold_requests_max, 16'384,
+              "Most requests per worker that wait for one shard without a primary; 0 = none waits");
+DEFINE_uint64(hold_bytes_max, 64 << 20,
+              "Most bytes of requests that wait so, see "
+              "--hold_requests_max");
 DEFINE_string(reconnect_delay_min, "20ms",
               "First pause after a node could not be reached; doubles");
 DEFINE_string(reconnect_delay_max, "1s", "Longest pause after a node could not be reached");
@@ -196,6 +216,11 @@ absl::Status ReadAddresses(Config* config) {
   auto nodes = ParseStartupNodes(FLAGS_startup_nodes);
   if (!nodes.ok()) return nodes.status();
   config->startup_nodes = *std::move(nodes);
+  auto node_addresses = ParseNodeAddressMap(FLAGS_node_addresses);
+  if (!node_addresses.ok()) return node_addresses.status();
+  config->node_addresses = *std::move(node_addresses);
+  config->nodes_file = FLAGS_nodes_file;
+  config->remembered_nodes = ReadNodesFile(FLAGS_nodes_file);
   return absl::OkStatus();
 }
 
@@ -241,6 +266,7 @@ absl::Status ReadTimes(Config* config) {
        &config->learn_commands_interval_ms},
       {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
       {"read_your_writes", FLAGS_read_your_writes, &config->read_your_writes_ms},
+      {"hold_timeout", FLAGS_hold_timeout, &config->hold_timeout_ms},
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},
       {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
@@ -268,6 +294,9 @@ void ReadLimits(Config* config) {
   config->request_bulk_bytes_max = FLAGS_request_bulk_bytes_max;
   config->request_bytes_max = FLAGS_request_bytes_max;
   config->redirects_max = FLAGS_redirects_max;
+  config->hold_requests_max = FLAGS_hold_requests_max;
+  config->hold_bytes_max = FLAGS_hold_bytes_max;
+  config->topology_nodes_asked = FLAGS_topology_nodes_asked;
   config->script_cache_bytes = FLAGS_script_cache_bytes;
   config->function_bytes_max = FLAGS_function_bytes_max;
   config->compute_bytes_max = FLAGS_compute_bytes_max;

@@ -17,7 +17,7 @@
 // list of pending requests, in the order in which the bytes were queued;
 // 2. sink kPart has `split_parent`, sinks kClient and kMuted have `replies`, sink kInternal has
 // `internal`; a client or parent that goes away sets the sink to kDiscard, and the reply goes
-// nowhere; 3. of stream_begin, retry_at_ns and split that one is valid which state and is_split
+// nowhere; 3. of stream_begin, hold and split that one is valid which state and is_split
 // name.
 #pragma once
 
@@ -78,7 +78,13 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
     kPart,
     kInternal,
   };
-  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner, kNoOwnLink };
+  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner, kNoOwnLink, kShed };
+
+  // As what it was counted while it waits, see HoldWindow.
+  struct Hold {
+    uint16_t shard;
+    uint32_t bytes;
+  };
 
   static constexpr uint16_t kNoSlot = 0xffff;
 
@@ -111,7 +117,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   int64_t issued_ns = 0;
   union {
     uint64_t stream_begin = 0;  // kSent: position of its first byte in its link's output.
-    int64_t retry_at_ns;        // kDelayed.
+    Hold hold;                  // kDelayed.
     SplitState* split;          // is_split.
   };
   // The command; in kAnswered the reply, if it came in one piece.

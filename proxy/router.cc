@@ -41,13 +41,18 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
       scripts_(resources.config.script_cache_bytes),
       delayed_timer_(
           resources.timers, [](void* self) { static_cast<Router*>(self)->RunDelayed(); }, this),
+      hold_(resources.config, resources.stats),
+      shed_timer_(
+          resources.timers, [](void* self) { static_cast<Router*>(self)->AnswerShed(); }, this),
       slot_stamp_(cluster::kSlotCount, 0),
       slot_part_(cluster::kSlotCount, 0) {
   resources_.operations = this;
 }
 
 Router::~Router() {
-  while (Request* request = delayed_.PopFront()) resources_.FreeRequest(request);
+  for (RequestList* list : {&delayed_, &shed_}) {
+    while (Request* request = list->PopFront()) resources_.FreeRequest(request);
+  }
 }
 
 // ---- from a client

@@ -12,10 +12,10 @@
 // the client's input (Verdict::kWait).
 //
 // Owner: Worker. Thread: the worker's.
-// Invariants: 1. a delayed request is in delayed_, which is sorted by time because the delay is one
-// constant; 2. a write that may have reached a node is never sent again; 3. nothing is sent for a
-// client that has gone. Per request, no redirect: key search, one hash, one table look-up, two list
-// links.
+// Invariants: 1. a delayed request is in delayed_, in the order of issue, and counted by hold_; or
+// in shed_, because too many wait for its shard, until the end of the turn; 2. a write that may
+// have reached a node is never sent again; 3. nothing is sent for a client that has gone. Per
+// request, no redirect: key search, one hash, one table look-up, two list links.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@
 
 #include "cluster/command_keys.h"
 #include "cluster/command_table.h"
+#include "proxy/hold_window.h"
 #include "proxy/moving_slots.h"
 #include "proxy/operation.h"
 #include "proxy/reply_queue.h"
@@ -159,6 +160,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   bool AwaitFunctions(Request* request, const UpstreamNode& node);
   bool IsOvertaken(const Request& request) const;
   void Delay(Request* request);
+  void Shed(Request* request);
+  void AnswerShed();
+  bool MustShed(const Request& request) const;
+  int64_t RetryPauseNs() const;
   std::vector<const Request*> UnderWayBeside(const RequestList& due) const;
   bool WouldChangePlaces(const Request& request, const Request& other) const;
   bool WouldBeBehindYounger(const Request& request, UpstreamNode& node) const;
@@ -183,6 +188,9 @@ class Router final : public UpstreamObserver, private OperationRunner {
   uint64_t last_wait_id_ = 0;
   RequestList delayed_;
   uring::Timer delayed_timer_;
+  HoldWindow hold_;
+  RequestList shed_;
+  uring::Timer shed_timer_;
   // Scratch of GroupKeys: which part a slot belongs to, valid where stamp matches.
   std::vector<uint32_t> slot_stamp_;
   std::vector<uint32_t> slot_part_;

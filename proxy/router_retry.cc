@@ -19,10 +19,18 @@ namespace rcproxy::proxy {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+// Of those that wait, so many are offered again for the price of one pause: the more there are, the
+// less often, so that the other shards do not feel them.
+constexpr size_t kHeldPerPause = 4096;
 constexpr std::string_view kAskingCommand = "*1\r\n$6\r\nASKING\r\n";
 
 bool IsUnderWay(const Request& request) {
   return request.state == Request::State::kSent || request.state == Request::State::kWaiting;
+}
+
+// The shard whose window a request waits in.
+uint16_t HoldShard(const RoutingTable& table, const Request& request) {
+  return request.slot == Request::kNoSlot ? 0 : table.ShardIndex(request.slot);
 }
 
 }  // namespace
@@ -60,6 +68,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       request->redirects = 0;
       moving_slots_.Note(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
+      request->failure = Request::Failure::kNone;
       return TryDelay(request);
     case ErrorKind::kClusterDown:
     case ErrorKind::kLoading:
@@ -67,6 +76,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kReadOnly:
       if (from->kind().replica_reads) return TryAnotherCopy(request, from->node());
       resources_.stats.retries_cluster_down.Add();
+      request->failure = Request::Failure::kUnreachable;
       topology_.RequestRefresh();
       return TryDelay(request);
     case ErrorKind::kNoScript:
@@ -83,6 +93,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   const bool moved = redirect.kind == cluster::ErrorKind::kMoved;
   (moved ? resources_.stats.redirects_moved : resources_.stats.redirects_ask).Add();
   if (moved) topology_.RequestRefresh();
+  request->failure = Request::Failure::kNone;
   if (redirect.port == 0) return Delay(request);  // The node does not know where: ask the others.
   cluster::NodeAddress address;
   address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
@@ -151,6 +162,7 @@ void Router::DropOvertaken(ReplyQueue* client) {
     Request* next = delayed_.Next(request);
     if (request->overtaken && ClientOf(request) == client) {
       request->ListLink<struct InUpstreamQueue>::Unlink();
+      hold_.Leave(*request);
       overtaken.PushBack(request);
     }
     request = next;
@@ -209,12 +221,20 @@ void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view
 
 bool Router::Expired(const Request* request, int64_t now_ns) const {
   if (request->once || request->overtaken) return true;
-  return now_ns - request->issued_ns > resources_.config.request_timeout_ms * kNsPerMs;
+  const Config& config = resources_.config;
+  const int64_t longest_ms = config.hold_timeout_ms == 0
+                                 ? config.request_timeout_ms
+                                 : std::min(config.hold_timeout_ms, config.request_timeout_ms);
+  return now_ns - request->issued_ns > longest_ms * kNsPerMs;
 }
 
 bool Router::TryDelay(Request* request) {
   const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
   if (Expired(request, then)) return false;  // The node's own error is the answer.
+  if (MustShed(*request)) {
+    resources_.stats.errors_shed.Add();
+    return false;
+  }
   request->pieces.Clear(resources_.segments);
   Delay(request);
   return true;
@@ -234,16 +254,52 @@ bool Router::TryAnotherCopy(Request* request, UpstreamNode& node) {
 void Router::Delay(Request* request) {
   if (request->overtaken) [[unlikely]]
     return GiveUp(request);
-  resources_.stats.retries.Add();
   request->state = Request::State::kDelayed;
   request->was_delayed = true;
-  request->retry_at_ns = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
+  if (MustShed(*request)) return Shed(request);
+  resources_.stats.retries.Add();
+  hold_.Enter(request, HoldShard(table_, *request));
   // In the order of issue, which is the order in which they will go out again.
   Request* before = delayed_.Back();
   while (before != nullptr && IsOlder(*request, *before)) before = delayed_.Previous(before);
   before == nullptr ? delayed_.PushFront(request) : delayed_.InsertAfter(request, before);
   if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
-  if (!delayed_timer_.armed()) delayed_timer_.Arm(request->retry_at_ns);
+  if (!delayed_timer_.armed()) delayed_timer_.Arm(resources_.io.NowNs() + RetryPauseNs());
+}
+
+int64_t Router::RetryPauseNs() const {
+  const int64_t pauses = 1 + static_cast<int64_t>(hold_.requests() / kHeldPerPause);
+  return pauses * resources_.config.retry_delay_ms * kNsPerMs;
+}
+
+// Whether it waits for a primary while too many do. What waits for its turn is not shed: that ends
+// by itself.
+bool Router::MustShed(const Request& request) const {
+  const bool waits_for_primary = request.failure == Request::Failure::kUnreachable ||
+                                 request.failure == Request::Failure::kNoOwner;
+  return waits_for_primary && !hold_.HasRoom(HoldShard(table_, request), request.bytes.size());
+}
+
+// Not at once: whoever issues it is still writing its command.
+void Router::Shed(Request* request) {
+  request->failure = Request::Failure::kShed;
+  if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
+  shed_.PushBack(request);
+  shed_timer_.Arm(resources_.io.NowNs());
+}
+
+void Router::AnswerShed() {
+  RequestList shed;
+  shed.TakeAll(&shed_);
+  while (Request* request = shed.PopFront()) {
+    ReplyQueue* client = ClientOf(request);
+    if (client == nullptr) {
+      resources_.FreeRequest(request);
+      continue;
+    }
+    client->SubDelayed();
+    GiveUp(request);
+  }
 }
 
 // Requests of the clients of `due` that are under way, by slot.
@@ -284,10 +340,12 @@ bool Router::WouldBeBehindYounger(const Request& request, UpstreamNode& node) co
 }
 
 void Router::RunDelayed() {
+  AnswerShed();
   const int64_t now_ns = resources_.io.NowNs();
   RequestList due;
   // All of them, so that those of one client keep their order.
   while (Request* request = delayed_.PopFront()) {
+    hold_.Leave(*request);
     due.PushBack(request);
     if (ReplyQueue* client = ClientOf(request)) client->SubDelayed();
   }
@@ -312,7 +370,7 @@ void Router::RunDelayed() {
       must_wait(*request) ? Delay(request) : Dispatch(request);
     }
   }
-  if (delayed_.Front() != nullptr) delayed_timer_.Arm(delayed_.Front()->retry_at_ns);
+  if (delayed_.Front() != nullptr) delayed_timer_.Arm(now_ns + RetryPauseNs());
 }
 
 void Router::OnTopologyChanged() {
@@ -326,6 +384,10 @@ void Router::GiveUp(Request* request) {
   if (request->failure == Request::Failure::kNoOwnLink) {
     resources_.stats.errors_own_connections.Add();
     return DeliverText(resources_, request, kErrorOwnConnections);
+  }
+  if (request->failure == Request::Failure::kShed) {
+    resources_.stats.errors_shed.Add();
+    return DeliverText(resources_, request, kErrorShed);
   }
   if (request->failure == Request::Failure::kNoOwner) {
     resources_.stats.errors_slot_uncovered.Add();

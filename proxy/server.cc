@@ -69,7 +69,7 @@ struct Server::WorkerThread {
   std::thread thread;
 };
 
-Server::Server(const Config& config) : config_(config) {}
+Server::Server(const Config& config) : config_(config), nodes_file_(config.nodes_file) {}
 
 Server::~Server() { Stop(); }
 
@@ -198,6 +198,9 @@ void Server::PublishTopology(std::shared_ptr<const cluster::Topology> topology) 
   for (auto& thread : workers_) {
     Worker* worker = thread->worker.get();
     worker->mailbox().Post([worker, topology] { worker->AdoptTopology(*topology); });
+  }
+  if (absl::Status status = nodes_file_.Save(*topology); !status.ok()) {
+    LOG_EVERY_T(ERROR, 60) << status.message();
   }
   // A worker adopts the map before it sees the first client, because its mailbox keeps the order.
   if (!listening_) StartListening();

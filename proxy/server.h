@@ -18,6 +18,7 @@
 #include "proxy/debug_server.h"
 #include "proxy/listener.h"
 #include "proxy/local_commands.h"
+#include "proxy/nodes_file.h"
 #include "proxy/resolver.h"
 #include "proxy/stats.h"
 #include "proxy/worker.h"
@@ -70,6 +71,7 @@ class Server final : private WorkerHost {
   ServerFacts facts_;
   std::unique_ptr<DebugServer> debug_server_;  // Reads the counters of workers_.
   Resolver resolver_;
+  NodesFile nodes_file_;  // The first worker's.
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::atomic<bool> refresh_requested_{false};

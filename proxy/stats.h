@@ -64,6 +64,9 @@ class Counter {
     "Times a replica could not serve a read, and was left out for a second")                       \
   X(retries_cluster_down, counter,                                                                 \
     "Retries because of CLUSTERDOWN, LOADING, MASTERDOWN or READONLY")                             \
+  X(requests_held, gauge, "Requests that wait for a primary of their shard, or to be tried again") \
+  X(errors_shed, counter,                                                                          \
+    "Requests answered with an error: too many waited for their shard already")                    \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
   X(own_connections, gauge, "Node connections in use by one client that may block")                \
   X(clients_blocked, gauge, "Clients that a node keeps waiting: BLPOP, for example")               \
@@ -103,9 +106,13 @@ class Counter {
   X(upstream_connect_failures, counter, "Connections to nodes that could not be opened")           \
   X(upstream_failures, counter, "Connections to nodes lost while in use")                          \
   X(upstream_timeouts, counter, "Connections to nodes closed because a reply was overdue")         \
+  X(upstream_probes, counter,                                                                      \
+    "Connections to nodes that had been silent, which got a PING before any request")              \
   X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \
+  X(topology_views_refused, counter,                                                               \
+    "Nodes whose picture of the cluster was not believed: isolated, loading, or strangers")        \
   X(topology_changes, counter, "Cluster maps that differed from the one in use")                   \
   X(commands_learnt, gauge, "Commands beyond the built-in ones that the nodes have told of")       \
   X(command_tables_read, counter, "Replies of nodes to COMMAND received and understood")           \

@@ -3,32 +3,91 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <ranges>
+#include <string>
 #include <utility>
 
 namespace rcproxy::proxy {
 
+using cluster::NodeAddress;
+using cluster::NodeView;
+
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+// Nodes of the map that one round may come to ask, for each view that it wants: in a large cluster
+// of which many nodes are gone, the seeds get their turn soon.
+constexpr size_t kDrawnPerView = 3;
+
 constexpr std::string_view kShardsCommand = "*2\r\n$7\r\nCLUSTER\r\n$6\r\nSHARDS\r\n";
 constexpr std::string_view kSlotsCommand = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
+constexpr std::string_view kNodesCommand = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
+constexpr std::string_view kInfoCommand = "*2\r\n$7\r\nCLUSTER\r\n$4\r\nINFO\r\n";
 
 }  // namespace
 
-// Lives until its answer comes or its connection is lost, which may be after the question has
-// stopped to count.
+// Asks one node what it sees, in three commands. Lives until each has been answered or lost, which
+// may be after its round.
 struct TopologyRefresher::Question final : InternalReply {
-  Question(TopologyRefresher* refresher, uint64_t number) : refresher(refresher), number(number) {}
+  enum class Outcome : uint8_t { kOpen, kFailed, kOldServer };
+
+  Question(TopologyRefresher* refresher, const NodeAddress& address)
+      : refresher(refresher), use_slots(refresher->use_slots_), round(refresher->round_) {
+    view.asked = address;
+  }
   void OnReply(std::string_view reply) override {
-    refresher->OnAnswer(number, reply);
-    delete this;
+    if (refresher != nullptr) Read(reply);
+    Seen();
   }
   void OnLost() override {
-    refresher->OnLost(number);
+    if (outcome == Outcome::kOpen) outcome = Outcome::kFailed;
+    Seen();
+  }
+  void Seen() {
+    if (++replies_seen < 3) return;
+    if (refresher != nullptr) refresher->OnQuestionDone(this);
     delete this;
   }
-  TopologyRefresher* refresher;
-  uint64_t number;
+  void Read(std::string_view reply) {
+    switch (replies_seen) {
+      case 0:
+        ReadMap(reply);
+        break;
+      case 1:
+        ReadClusterNodes(reply, &view);
+        break;
+      default:
+        ReadClusterInfo(reply, &view);
+    }
+    if (cluster::RefusesToTell(reply)) Fail("it is not ready");
+  }
+  void ReadMap(std::string_view reply) {
+    if (!use_slots && reply.starts_with("-ERR") && reply.find("subcommand") != reply.npos) {
+      outcome = Outcome::kOldServer;  // Older than 7.0.
+      return;
+    }
+    absl::StatusOr<cluster::Topology> map = use_slots
+                                                ? cluster::ParseClusterSlots(reply, view.asked)
+                                                : cluster::ParseClusterShards(reply, view.asked);
+    if (!map.ok()) return Fail(map.status().ToString());
+    if (map->slots_covered() == 0) return Fail("it knows no slots");
+    view.map = *std::move(map);
+  }
+  void Fail(std::string_view why) {
+    if (outcome == Outcome::kFailed) return;
+    LOG_EVERY_T(WARNING, 1) << "node " << view.asked.ToString()
+                            << " does not describe a cluster: " << why;
+    outcome = Outcome::kFailed;
+    refresher->resources_.stats.topology_views_refused.Add();
+  }
+
+  TopologyRefresher* refresher;  // nullptr when that has gone.
+  const bool use_slots;
+  uint64_t round;  // 0: nobody waits for it.
+  int replies_seen = 0;
+  Outcome outcome = Outcome::kOpen;
+  int64_t deadline_ns = 0;
+  NodeView view;
 };
 
 TopologyRefresher::TopologyRefresher(Resources& resources, RoutingTable& table, Router& router,
@@ -41,30 +100,28 @@ TopologyRefresher::TopologyRefresher(Resources& resources, RoutingTable& table, 
       next_timer_(
           resources.timers, [](void* self) { static_cast<TopologyRefresher*>(self)->Begin(); },
           this),
-      answer_timer_(
-          resources.timers,
-          [](void* self) {
-            auto* refresher = static_cast<TopologyRefresher*>(self);
-            refresher->OnNoAnswer(refresher->question_number_);
-          },
+      deadline_timer_(
+          resources.timers, [](void* self) { static_cast<TopologyRefresher*>(self)->OnDeadline(); },
           this) {}
 
-TopologyRefresher::~TopologyRefresher() = default;
+TopologyRefresher::~TopologyRefresher() {
+  for (Question* question : questions_) question->refresher = nullptr;
+}
 
 void TopologyRefresher::Start() { Begin(); }
 
 void TopologyRefresher::Stop() {
   stopped_ = true;
-  asking_ = false;
-  ++question_number_;
+  deciding_ = false;
+  CloseQuestions();
   next_timer_.Disarm();
-  answer_timer_.Disarm();
+  deadline_timer_.Disarm();
 }
 
 void TopologyRefresher::RequestRefresh() {
   if (stopped_) return;
-  if (asking_) {
-    again_ = true;  // The answer may be older than what was noticed.
+  if (deciding_) {
+    again_ = true;  // The answers may be older than what was noticed.
     return;
   }
   const int64_t earliest_ns = last_begin_ns_ + resources_.config.refresh_min_interval_ms * kNsPerMs;
@@ -72,92 +129,197 @@ void TopologyRefresher::RequestRefresh() {
   next_timer_.Arm(std::max(earliest_ns, resources_.io.NowNs()));
 }
 
+// ---- asking
+
 void TopologyRefresher::Begin() {
   if (stopped_) return;
-  asking_ = true;
+  CloseQuestions();
+  ++round_;
+  deciding_ = true;
   last_begin_ns_ = resources_.io.NowNs();
-  candidates_ = resources_.config.startup_nodes;
-  std::reverse(candidates_.begin(), candidates_.end());
-  if (last_ != nullptr) {
-    const size_t seeds = candidates_.size();
-    for (const cluster::Node& node : last_->nodes()) candidates_.push_back(node.address);
-    std::shuffle(candidates_.begin() + seeds, candidates_.end(), random_);
-  }
-  AskNext();
+  views_.clear();
+  candidates_ = DrawCandidates();
+  asked_max_ = std::min<size_t>(resources_.config.topology_nodes_asked, candidates_.size());
+  Proceed();
 }
 
-void TopologyRefresher::AskNext() {
-  while (!candidates_.empty()) {
-    asked_ = std::move(candidates_.back());
-    candidates_.pop_back();
-    if (!table_.NodeAt(asked_)->primary_link().CanAccept()) continue;
-    return Ask(asked_);
+std::vector<NodeAddress> TopologyRefresher::DrawCandidates() {
+  const Config& config = resources_.config;
+  std::vector<NodeAddress> drawn;
+  if (last_ == nullptr) {
+    drawn = config.remembered_nodes;
+  } else {
+    for (const cluster::Node& node : last_->nodes()) drawn.push_back(node.address);
+    std::ranges::shuffle(drawn, random_);
+    drawn.resize(std::min(drawn.size(), kDrawnPerView * config.topology_nodes_asked));
   }
-  asking_ = false;
+  // The last is asked first: at the start the seeds, later the nodes of the map.
+  const bool seeds_first = last_ == nullptr;
+  std::vector<NodeAddress> candidates;
+  if (seeds_first) candidates = drawn;
+  for (const NodeAddress& seed : std::views::reverse(config.startup_nodes)) {
+    if (seeds_first || std::ranges::find(drawn, seed) == drawn.end()) candidates.push_back(seed);
+  }
+  if (!seeds_first) candidates.insert(candidates.end(), drawn.begin(), drawn.end());
+  return candidates;
+}
+
+// Sees to it that as many nodes are asked as views are wanted, while there is no map; decides when
+// half of them have told (at the start, more than that), or nobody else will.
+void TopologyRefresher::Proceed() {
+  while (deciding_ && views_.size() + UnderWay() < asked_max_ && !candidates_.empty()) {
+    const NodeAddress address = std::move(candidates_.back());
+    candidates_.pop_back();
+    if (MayAsk(address)) Ask(address);
+  }
+  const size_t missing = UnderWay();
+  if (missing == 0 || views_.size() > missing || (views_.size() == missing && last_ != nullptr))
+    Decide();
+}
+
+// Whether the node can be asked now, and has not been in this round.
+bool TopologyRefresher::MayAsk(const NodeAddress& address) {
+  const auto is_same = [&address](const NodeView& view) { return view.asked == address; };
+  return std::ranges::none_of(questions_, is_same,
+                              [](Question* q) -> NodeView& { return q->view; }) &&
+         std::ranges::none_of(views_, is_same) &&
+         table_.NodeAt(address)->primary_link().CanAccept();
+}
+
+void TopologyRefresher::Ask(const NodeAddress& address) {
+  auto* question = new Question(this, address);
+  question->deadline_ns = resources_.io.NowNs() + resources_.config.refresh_timeout_ms * kNsPerMs;
+  questions_.push_back(question);
+  if (!deadline_timer_.armed()) deadline_timer_.Arm(question->deadline_ns);
+  UpstreamNode* node = table_.NodeAt(address);
+  for (const std::string_view command :
+       {use_slots_ ? kSlotsCommand : kShardsCommand, kNodesCommand, kInfoCommand}) {
+    router_.SendInternal(node, command, question);
+  }
+}
+
+size_t TopologyRefresher::UnderWay() const {
+  return static_cast<size_t>(std::ranges::count(questions_, round_, &Question::round));
+}
+
+void TopologyRefresher::CloseQuestions() {
+  for (Question* question : questions_) question->round = 0;
+}
+
+// ---- answers
+
+void TopologyRefresher::OnQuestionDone(Question* question) {
+  std::erase(questions_, question);
+  if (question->round != round_ || stopped_) return;
+  switch (question->outcome) {
+    case Question::Outcome::kOpen:
+      return OnView(std::move(question->view));
+    case Question::Outcome::kOldServer:
+      use_slots_ = true;
+      return Ask(question->view.asked);
+    case Question::Outcome::kFailed:
+      // Another is asked later, not from inside the call in which a connection has been lost.
+      return deadline_timer_.Arm(resources_.io.NowNs());
+  }
+}
+
+void TopologyRefresher::OnView(NodeView view) {
+  const auto is_same = [&view](const NodeView& other) { return other.self == view.self; };
+  const bool is_twice = !view.self.empty() && std::ranges::any_of(views_, is_same);
+  if (!is_twice) views_.push_back(std::move(view));  // One node may have two addresses.
+  Proceed();
+}
+
+// Some question was lost, or has taken too long.
+void TopologyRefresher::OnDeadline() {
+  const int64_t now_ns = resources_.io.NowNs();
+  int64_t next_ns = uring::TimerQueue::kNever;
+  for (Question* question : questions_) {
+    if (question->round != round_) continue;
+    if (question->deadline_ns <= now_ns) {
+      question->round = 0;
+    } else {
+      next_ns = std::min(next_ns, question->deadline_ns);
+    }
+  }
+  if (next_ns != uring::TimerQueue::kNever) deadline_timer_.Arm(next_ns);
+  if (deciding_) Proceed();
+}
+
+// ---- the map
+
+void TopologyRefresher::Decide() {
+  cluster::KnownMap known;
+  if (last_ != nullptr) known = {last_.get(), &epochs_};
+  const bool is_last_word = UnderWay() == 0;
+  cluster::Agreement agreement = cluster::Agree(views_, std::max(asked_max_, views_.size()), known);
+  if (!agreement.topology.has_value() && is_last_word && OnlySeedsAnswer()) {
+    agreement = cluster::Agree(views_, views_.size(), {});
+  }
+  if (agreement.topology.has_value()) {
+    Accept(std::move(agreement));
+  } else if (is_last_word && deciding_) {
+    resources_.stats.topology_views_refused.Add(agreement.views_left_out);
+    FailRound();
+  }
+}
+
+// The cluster that was there has gone, and another is where the operator says that there is one.
+bool TopologyRefresher::OnlySeedsAnswer() const {
+  const std::vector<NodeAddress>& seeds = resources_.config.startup_nodes;
+  return !views_.empty() && std::ranges::all_of(views_, [&seeds](const NodeView& view) {
+    return view.is_ok && std::ranges::find(seeds, view.asked) != seeds.end();
+  });
+}
+
+void TopologyRefresher::FailRound() {
+  deciding_ = false;
+  again_ = false;
   resources_.stats.topology_refresh_failures.Add();
-  LOG_EVERY_T(ERROR, 1) << "no node could describe the cluster; trying again";
+  LOG_EVERY_T(ERROR, 1) << (views_.empty() ? "no node could describe the cluster"
+                                           : "nodes do not agree what the cluster is")
+                        << "; trying again";
+  // Where a seed is a name, it may stand for another address by now.
+  for (const NodeAddress& seed : resources_.config.startup_nodes) {
+    UpstreamConnection& link = table_.NodeAt(seed)->primary_link();
+    if (link.state() == UpstreamConnection::State::kReady && !link.HasRequests()) link.CloseIdle();
+  }
   const int64_t delay_ms = resources_.config.refresh_min_interval_ms << std::min(failed_rounds_, 3);
   ++failed_rounds_;
   Schedule(delay_ms * kNsPerMs);
 }
 
-void TopologyRefresher::Ask(const cluster::NodeAddress& address) {
-  const uint64_t number = ++question_number_;
-  answer_timer_.Arm(resources_.io.NowNs() + resources_.config.refresh_timeout_ms * kNsPerMs);
-  router_.SendInternal(table_.NodeAt(address), use_slots_ ? kSlotsCommand : kShardsCommand,
-                       new Question(this, number));
-}
-
-// Later, not from inside the call that has just asked.
-void TopologyRefresher::OnLost(uint64_t number) {
-  if (number == question_number_ && asking_) answer_timer_.Arm(resources_.io.NowNs());
-}
-
-void TopologyRefresher::OnNoAnswer(uint64_t number) {
-  if (number != question_number_ || !asking_) return;
-  answer_timer_.Disarm();
-  ++question_number_;
-  AskNext();
-}
-
-void TopologyRefresher::OnAnswer(uint64_t number, std::string_view reply) {
-  if (number != question_number_ || !asking_) return;
-  answer_timer_.Disarm();
-  if (!use_slots_ && reply.starts_with("-ERR") && reply.find("subcommand") != reply.npos) {
-    use_slots_ = true;  // A server older than 7.0.
-    return Ask(asked_);
+void TopologyRefresher::Accept(cluster::Agreement agreement) {
+  const bool is_first = std::exchange(deciding_, false);
+  bool again = false;
+  if (is_first) {
+    failed_rounds_ = 0;
+    again = std::exchange(again_, false);
+    resources_.stats.topology_refreshes.Add();
+    resources_.stats.topology_views_refused.Add(agreement.views_left_out);
+    const int64_t interval_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
+    Schedule(interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1)));
   }
-  absl::StatusOr<cluster::Topology> topology = use_slots_
-                                                   ? cluster::ParseClusterSlots(reply, asked_)
-                                                   : cluster::ParseClusterShards(reply, asked_);
-  if (!topology.ok() || topology->slots_covered() == 0) {
-    LOG_EVERY_T(WARNING, 1) << "node " << asked_.ToString() << " does not describe a cluster: "
-                            << (topology.ok() ? "it knows no slots" : topology.status().ToString());
-    return AskNext();
+  epochs_ = std::move(agreement.epochs);
+  const bool is_same = last_ != nullptr && last_->SameAs(*agreement.topology);
+  last_ = std::make_shared<const cluster::Topology>(*std::move(agreement.topology));
+  if (!is_same) {
+    resources_.stats.topology_changes.Add();
+    LOG(INFO) << "cluster map: " << last_->nodes().size() << " nodes, " << last_->shards().size()
+              << " shards, " << last_->slots_covered() << " slots";
   }
-  Accept(*std::move(topology));
-}
-
-void TopologyRefresher::Accept(cluster::Topology topology) {
-  asking_ = false;
-  failed_rounds_ = 0;
-  const bool again = std::exchange(again_, false);
-  resources_.stats.topology_refreshes.Add();
-  const int64_t interval_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
-  Schedule(interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1)));
-  if (last_ != nullptr && last_->SameAs(topology)) {
-    last_ = std::make_shared<const cluster::Topology>(std::move(topology));
-    if (again) RequestRefresh();
-    // How far replicas are behind has changed, and MOVED may have made workers believe otherwise.
-    publish_(last_);
-    return;
-  }
-  resources_.stats.topology_changes.Add();
-  last_ = std::make_shared<const cluster::Topology>(std::move(topology));
-  LOG(INFO) << "cluster map: " << last_->nodes().size() << " nodes, " << last_->shards().size()
-            << " shards, " << last_->slots_covered() << " slots";
   if (again) RequestRefresh();
-  publish_(last_);
+  // Also one that is the same: how far replicas are behind has changed, and MOVED may have made
+  // workers believe otherwise meanwhile.
+  if (is_first || !is_same) publish_(last_);
+  AskOwners(agreement.to_ask);
+}
+
+// What others say of them is not believed yet; their own word is.
+void TopologyRefresher::AskOwners(const std::vector<NodeAddress>& owners) {
+  for (const NodeAddress& owner : owners) {
+    if (UnderWay() < 2 * asked_max_ && MayAsk(owner)) Ask(owner);
+  }
 }
 
 void TopologyRefresher::Schedule(int64_t delay_ns) {

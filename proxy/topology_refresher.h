@@ -1,16 +1,20 @@
-// Keeps the cluster map fresh: asks one node after another until one describes the cluster, then
-// publishes the snapshot.
+// Keeps the cluster map fresh: asks several nodes at a time what they see, and publishes what they
+// agree on (cluster/agreement.h).
 //
 // When: at start, after each interval (with jitter), and soon after somebody noticed that the map
-// is wrong (a redirect, a failed connection), never more often than refresh_min_interval and never
-// twice at a time. Whom: the nodes of the last good map in random order, then the seeds; so all
-// seeds may be gone.
+// is wrong (a redirect, a failed connection), never more often than refresh_min_interval. Whom:
+// topology_nodes_asked nodes of the last good map, drawn at random; another one for each that can
+// not be reached or takes longer than refresh_timeout; the seeds when they are used up, which also
+// looks their names up again. So any of the first nodes may be gone. A round decides when half of
+// those asked (at the start, more) have told what they see, and again for each view that comes
+// later; so a node that hangs holds up nothing, and one that is cut off changes nothing.
 //
 // Owner: the Worker with index 0; the others ask through their host. Thread: that worker's.
-// Invariants: 1. at most one question is outstanding that counts; a late answer to an older one is
-// ignored; 2. a map that covers no slot never replaces one that does.
+// Invariants: 1. one round at a time counts; views for older ones are dropped; 2. no node is asked
+// again while it has not answered; 3. a map that covers no slot never replaces one that does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/agreement.h"
+#include "cluster/node_view.h"
 #include "cluster/topology.h"
 #include "proxy/resources.h"
 #include "proxy/router.h"
@@ -46,13 +52,21 @@ class TopologyRefresher {
   struct Question;
 
   void Begin();
-  void AskNext();
-  void OnAnswer(uint64_t number, std::string_view reply);
-  void OnLost(uint64_t number);
-  void OnNoAnswer(uint64_t number);
-  void Accept(cluster::Topology topology);
-  void Schedule(int64_t delay_ns);
+  std::vector<cluster::NodeAddress> DrawCandidates();
+  void Proceed();
+  bool MayAsk(const cluster::NodeAddress& address);
   void Ask(const cluster::NodeAddress& address);
+  void OnQuestionDone(Question* question);
+  void OnView(cluster::NodeView view);
+  void OnDeadline();
+  void CloseQuestions();
+  size_t UnderWay() const;
+  void Decide();
+  bool OnlySeedsAnswer() const;
+  void AskOwners(const std::vector<cluster::NodeAddress>& owners);
+  void FailRound();
+  void Accept(cluster::Agreement agreement);
+  void Schedule(int64_t delay_ns);
 
   Resources& resources_;
   RoutingTable& table_;
@@ -60,17 +74,23 @@ class TopologyRefresher {
   std::mt19937_64 random_;
   Publish publish_;
   std::shared_ptr<const cluster::Topology> last_;
-  std::vector<cluster::NodeAddress> candidates_;  // Still to be asked in this round, last first.
-  cluster::NodeAddress asked_;
-  bool asking_ = false;
-  bool again_ = false;  // Somebody asked for a refresh meanwhile.
+  cluster::Epochs epochs_;  // Of the owners of slots in it.
+
+  // The round.
+  uint64_t round_ = 0;
+  bool deciding_ = false;                         // It has not come to a map yet.
+  bool again_ = false;                            // Somebody asked for a refresh meanwhile.
+  size_t asked_max_ = 0;                          // Views wanted.
+  std::vector<cluster::NodeAddress> candidates_;  // Still to be asked, last first.
+  std::vector<cluster::NodeView> views_;
+
+  std::vector<Question*> questions_;  // Of any round, not answered yet. Each owns itself.
   bool stopped_ = false;
-  bool use_slots_ = false;        // The nodes do not know CLUSTER SHARDS.
-  uint64_t question_number_ = 0;  // Of the question whose answer counts.
+  bool use_slots_ = false;  // The nodes do not know CLUSTER SHARDS.
   int failed_rounds_ = 0;
   int64_t last_begin_ns_ = 0;
   uring::Timer next_timer_;
-  uring::Timer answer_timer_;
+  uring::Timer deadline_timer_;
 };
 
 }  // namespace rcproxy::proxy

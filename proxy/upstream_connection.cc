@@ -483,6 +483,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
   if (!IsTimed()) return;
   if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
   resources_.stats.upstream_timeouts.Add();
+  node_.NoteSilence();
   Fail("no reply in time");
 }
 

@@ -250,6 +250,7 @@ class UpstreamConnection final : public uring::SocketListener,
   bool waits_for_turn_ = false;  // Not read: its reply is a part of a joined one.
   HeldLink* holder_ = nullptr;   // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;
+  bool awaits_sign_of_life_ = false;  // The first of them is the reply to PING, whatever it says.
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;
   const char* connect_failure_ = "";  // What the connect timer will give as the reason.

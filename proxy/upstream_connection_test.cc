@@ -317,6 +317,9 @@ TEST_F(UpstreamConnectionTest, AnOverdueReplyClosesTheConnectionAndIsNeverMatche
   EXPECT_EQ(client.Take(), "-lost\r\n");
   Send(kGetB);
   sim.RunUntil([this] { return node.connections() == 2 && node.HasInput(); });
+  EXPECT_EQ(node.Take(), Multibulk({"PING"})) << "it has to show that it lives";
+  Reply("+PONG\r\n");
+  EXPECT_EQ(node.Take(), kGetB);
   node.peer(0).Write("+later\r\n");
   Settle();
   EXPECT_FALSE(client.HasOutput());

@@ -32,18 +32,19 @@ std::unique_ptr<UpstreamConnection> UpstreamNode::NewLink(LinkKind kind) {
 
 void UpstreamNode::Resolve(UpstreamConnection* connection) {
   SocketAddress literal;
-  if (ResolveLiteral(address_, &literal)) {
+  const cluster::NodeAddress& where = resources_.config.WhereToReach(address_);
+  if (ResolveLiteral(where, &literal)) {
     socket_address_ = literal;
     connection->OnResolved();
     return;
   }
   // A name is looked up at each connect, because addresses behind names change.
-  resolver_.Resolve(address_, [this, connection,
-                               alive = std::weak_ptr<bool>(alive_)](const SocketAddress& result) {
-    if (alive.expired()) return;
-    socket_address_ = result;
-    connection->OnResolved();
-  });
+  resolver_.Resolve(
+      where, [this, connection, alive = std::weak_ptr<bool>(alive_)](const SocketAddress& result) {
+        if (alive.expired()) return;
+        socket_address_ = result;
+        connection->OnResolved();
+      });
 }
 
 void UpstreamNode::OnConnectFailed() {
@@ -58,6 +59,7 @@ void UpstreamNode::OnConnectFailed() {
 
 void UpstreamNode::OnConnectSucceeded() {
   failures_ = 0;
+  is_silent_ = false;
   connect_after_ns_ = 0;
 }
 

@@ -50,6 +50,9 @@ class UpstreamNode {
   const SocketAddress& socket_address() const { return socket_address_; }
 
   bool InBackoff() const { return resources_.io.NowNs() < connect_after_ns_; }
+  // It took a request and did not answer: until it has answered something, it gets no other.
+  void NoteSilence() { is_silent_ = true; }
+  bool is_silent() const { return is_silent_; }
   void OnConnectFailed();
   void OnConnectSucceeded();
 
@@ -102,6 +105,7 @@ class UpstreamNode {
   int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.
   bool retired_ = false;
+  bool is_silent_ = false;
   bool in_zone_ = false;
   int64_t left_out_until_ns_ = 0;
   int64_t latency_ns_ = 1;

@@ -110,6 +110,14 @@ class NamedNodeTest : public UpstreamNodeTest {
       sim.resources, observer, resolver, cluster::NodeAddress{"node.example", 7000});
 };
 
+TEST_F(NamedNodeTest, ANodeOfAnotherNetworkIsReachedWhereTheOperatorSays) {
+  sim.config.node_addresses["node.example:7000"] = {"10.0.0.1", 7000};
+  Send(named_link(), "*1\r\n$4\r\nPING\r\n", &client);
+  EXPECT_TRUE(resolver.questions.empty());
+  EXPECT_TRUE(sim.RunUntil([this] { return node.HasInput(); }));
+  EXPECT_EQ(named_->address().ToString(), "node.example:7000") << "it is still called so";
+}
+
 TEST_F(NamedNodeTest, ANameIsLookedUpAtEachConnect) {
   Send(named_link(), "*1\r\n$4\r\nPING\r\n", &client);
   ASSERT_EQ(resolver.questions.size(), 1u);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr std::string_view kClientIdCommand = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+constexpr std::string_view kPingCommand = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 
 // What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.
@@ -74,6 +75,13 @@ std::string UpstreamConnection::Greeting() {
   const Config& config = resources_.config;
   const bool log_in = !config.upstream_password.empty();
   handshake_replies_ = 0;
+  // The kernel accepts connections for a process that has stopped.
+  awaits_sign_of_life_ = node_.is_silent();
+  if (awaits_sign_of_life_) {
+    greeting += kPingCommand;
+    resources_.stats.upstream_probes.Add();
+    ++handshake_replies_;
+  }
   if (kind_.resp3) {
     resp::AppendArrayHeader(&greeting, log_in ? 5 : 2);
     resp::AppendBulk(&greeting, "HELLO");
@@ -129,6 +137,10 @@ void UpstreamConnection::OnClientId(std::string_view reply) {
 
 void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
   partial_.Clear(resources_.segments);
+  if (std::exchange(awaits_sign_of_life_, false)) {
+    if (--handshake_replies_ == 0) BecomeReady();
+    return;
+  }
   if (kind_.is_own && handshake_replies_ == 1) return OnClientId(reply);
   if (scanner_.type() == '-') {
     if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();

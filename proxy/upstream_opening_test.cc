@@ -192,6 +192,40 @@ TEST_F(UpstreamOpeningTest, AGreetingWithoutAnswerIsGivenUpAfterTheConnectTimeou
 }
 
 // Whatever a node says too much, a client must not take it for the reply to its request.
+// A process that has stopped is not seen to be gone: the kernel accepts for it.
+TEST_F(UpstreamOpeningTest, ANodeThatHasBeenSilentGetsNothingBeforeItHasAnsweredAPing) {
+  upstream.NoteSilence();
+  Send(kGetA);
+  Settle();
+  EXPECT_EQ(node.Take(), Multibulk({"PING"}));
+  EXPECT_EQ(link().state(), State::kHandshaking);
+  EXPECT_EQ(sim.stats.upstream_probes.value(), 1u);
+  Reply("-LOADING whatever it says, it lives\r\n");
+  EXPECT_EQ(link().state(), State::kReady);
+  EXPECT_EQ(node.Take(), kGetA);
+  EXPECT_FALSE(upstream.is_silent());
+}
+
+TEST_F(UpstreamOpeningTest, ANodeThatStaysSilentLosesRequestsUnsent) {
+  upstream.NoteSilence();
+  Send(kGetA);
+  sim.RunFor((sim.config.connect_timeout_ms + 10) * kMillisecond);
+  EXPECT_THAT(observer.lost, ElementsAre("a unsent"));
+  EXPECT_TRUE(upstream.is_silent());
+}
+
+TEST_F(UpstreamOpeningTest, TheSignOfLifeComesBeforeTheRestOfTheGreeting) {
+  sim.config.upstream_password = "secret";
+  upstream.NoteSilence();
+  Send(kGetA);
+  Settle();
+  EXPECT_EQ(node.Take(), Multibulk({"PING"}) + Multibulk({"AUTH", "secret"}));
+  Reply("-NOAUTH Authentication required.\r\n");
+  EXPECT_EQ(link().state(), State::kHandshaking);
+  Reply("+OK\r\n");
+  EXPECT_EQ(node.Take(), kGetA);
+}
+
 TEST_F(UpstreamOpeningTest, AReplyToWhatWasNotSentYetFailsTheConnection) {
   sim.config.upstream_password = "secret";
   Send(kGetA);

@@ -355,6 +355,7 @@ void Worker::Tick() {
     });
   });
   table_.Sweep(now_ns);
+  if (state_ == State::kDraining) EndBlocked();
   CheckMemory();
   CloseIdleClients(now_ns);
 }
@@ -408,10 +409,15 @@ void Worker::BeginDrain(int64_t deadline_ns) {
   state_ = State::kDraining;
   UnpauseClients();
   drain_deadline_ns_ = deadline_ns;
-  // Who waits at a node gets the answer of a timeout: the drain does not wait for elements.
-  ForEachClient([this](ClientConnection& client) {
+  ForEachClient([](ClientConnection& client) { client.Drain(); });
+  EndBlocked();
+}
+
+// Commands that might wait for ever get the answer that they would get at the end of their time.
+// Those whose connection is not open yet are ended by a later tick.
+void Worker::EndBlocked() {
+  ForEachClient([this](const ClientConnection& client) {
     router_.Unblock(client.replies(), /*with_error=*/false);
-    client.Drain();
   });
 }
 

@@ -160,6 +160,7 @@ class Worker final : public WorkerClients,
   void FlushAll();
   void DestroyGone();
   void AdvanceDrain();
+  void EndBlocked();
   void ArmTick();
 
   const int index_;

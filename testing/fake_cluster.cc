@@ -37,6 +37,7 @@ FakeNode& FakeCluster::AddNode(const std::string& name, int shard) {
 FakeNode& FakeCluster::AddPrimary(const std::string& name) {
   FakeNode& node = AddNode(name, static_cast<int>(shards()));
   truth_.primary_of_shard.push_back(&node.member());
+  truth_.epoch_of_shard.push_back(++epoch_);
   SettleGossip();
   return node;
 }
@@ -81,7 +82,7 @@ std::vector<FakeNode*> FakeCluster::LiveReplicas(int shard) {
   std::vector<FakeNode*> replicas;
   for (const auto& node : nodes_) {
     const FakeMember& member = node->member();
-    if (member.shard == shard && member.alive && !truth_.IsPrimary(member)) {
+    if (member.shard == shard && member.alive && !node->isolated() && !truth_.IsPrimary(member)) {
       replicas.push_back(node.get());
     }
   }
@@ -116,6 +117,7 @@ void FakeCluster::Failover(FakeNode& replica) {
   FakeNode& old_primary = primary(shard);
   if (&old_primary == &replica) return;
   truth_.primary_of_shard[shard] = &replica.member();
+  BumpEpoch(shard);
   // A primary that lives hands over: it serves nothing more from now on.
   Gossip({&replica, &old_primary});
   for (FakeNode* other : LiveReplicas(shard)) other->store().CopyFrom(replica.store());
@@ -126,6 +128,13 @@ void FakeCluster::Restart(FakeNode& node) {
   if (&shard_primary != &node) node.store().CopyFrom(shard_primary.store());
   Tell(node);
   node.Restart();
+}
+
+void FakeCluster::Rejoin(FakeNode& node) {
+  FakeNode& shard_primary = primary(node.member().shard);
+  if (&shard_primary != &node) node.store().CopyFrom(shard_primary.store());
+  node.SetIsolated(false);
+  Tell(node);
 }
 
 void FakeCluster::StartMigration(uint16_t slot, FakeNode& to) {
@@ -157,6 +166,7 @@ void FakeCluster::FinishMigration(uint16_t slot) {
   migration.from->migrating_to().erase(slot);
   migration.to->importing_from().erase(slot);
   truth_.shard_of_slot[slot] = static_cast<int16_t>(migration.to->member().shard);
+  BumpEpoch(migration.to->member().shard);
   Gossip({migration.to, migration.from});
 }
 

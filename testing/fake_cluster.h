@@ -41,9 +41,10 @@ class FakeCluster {
   std::vector<FakeNode*> nodes();
   size_t shards() const { return truth_.primary_of_shard.size(); }
   FakeNode& primary(int shard);
-  // Replicas of the shard that live.
+  // Replicas of the shard that live, and are not isolated.
   std::vector<FakeNode*> LiveReplicas(int shard);
   int ShardOfSlot(uint16_t slot) const { return truth_.shard_of_slot[slot]; }
+  const ClusterView& truth() const { return truth_; }
   // Where a key is served, by the truth.
   FakeNode& OwnerOf(std::string_view key);
 
@@ -52,6 +53,8 @@ class FakeCluster {
   void Failover(FakeNode& replica);
   // After FakeNode::Kill: the process is back, and has the data of the shard's primary.
   void Restart(FakeNode& node);
+  // After FakeNode::SetIsolated: it hears what it has missed.
+  void Rejoin(FakeNode& node);
 
   void StartMigration(uint16_t slot, FakeNode& to);
   void MoveKey(const std::string& key);
@@ -77,13 +80,18 @@ class FakeCluster {
   FakeNode& AddNode(const std::string& name, int shard);
   FakeNode& NodeOf(const FakeMember& member);
   void Replicate(FakeNode& from, const std::string& key, const std::optional<std::string>& value);
-  void Tell(FakeNode& node) { node.view() = truth_; }
+  void Tell(FakeNode& node) {
+    if (!node.isolated()) node.view() = truth_;
+  }
+  // What the shard has from now on is newer than all that was before.
+  void BumpEpoch(int shard) { truth_.epoch_of_shard[shard] = ++epoch_; }
   // Tells `concerned` now and the rest by and by.
   void Gossip(const std::vector<FakeNode*>& concerned);
 
   FakeNode::Shared shared_;
   std::vector<std::unique_ptr<FakeNode>> nodes_;
   ClusterView truth_;
+  uint64_t epoch_ = 0;
   std::map<uint16_t, Migration> migrations_;
   int64_t gossip_max_ns_ = 0;
   int64_t replication_lag_ns_ = 0;

@@ -127,6 +127,39 @@ TEST_F(FakeClusterTest, DescribesItself) {
   EXPECT_NE(slots.find(":7002\r\n"), std::string::npos);
 }
 
+TEST_F(FakeClusterTest, TellsEpochsAndItsState) {
+  FakeNode& replica = cluster_.AddReplica("B2", *b_);
+  EXPECT_NE(Ask(*a_, "CLUSTER NODES").find("myself,master - 0 0 1 connected 0-8191\n"),
+            std::string::npos);
+  EXPECT_NE(Ask(*a_, "CLUSTER INFO").find("cluster_state:ok\r\n"), std::string::npos);
+  cluster_.Failover(replica);
+  EXPECT_NE(Ask(replica, "CLUSTER NODES").find("myself,master - 0 0 3 connected 8192-16383\n"),
+            std::string::npos);
+}
+
+TEST_F(FakeClusterTest, AnIsolatedNodeServesNobodyAndHearsNothingUntilItRejoins) {
+  FakeNode& replica = cluster_.AddReplica("B2", *b_);
+  b_->SetIsolated(true);
+  EXPECT_EQ(Ask(*b_, "GET foo"), "-CLUSTERDOWN The cluster is down\r\n");
+  EXPECT_NE(Ask(*b_, "CLUSTER INFO").find("cluster_state:fail\r\n"), std::string::npos);
+  cluster_.Failover(replica);
+  EXPECT_EQ(Ask(replica, "SET foo 1"), "+OK\r\n");
+  EXPECT_TRUE(b_->IsPrimary()) << "as it believes";
+  cluster_.Rejoin(*b_);
+  EXPECT_EQ(Ask(*b_, "GET foo"), "-MOVED 12182 127.0.0.1:7002\r\n");
+  EXPECT_EQ(b_->store().Get("foo"), "1");
+}
+
+TEST_F(FakeClusterTest, ALiarTellsAnotherClusterButServesThisOne) {
+  ClusterView lie = cluster_.truth();
+  lie.shard_of_slot.fill(0);
+  b_->SetLie(lie);
+  EXPECT_EQ(Ask(*b_, "CLUSTER SLOTS").substr(0, 20), "*1\r\n*3\r\n:0\r\n:16383\r\n");
+  EXPECT_EQ(Ask(*b_, "GET foo"), "$-1\r\n");
+  b_->SetLie(std::nullopt);
+  EXPECT_EQ(Ask(*b_, "CLUSTER SLOTS").substr(0, 4), "*2\r\n");
+}
+
 TEST_F(FakeClusterTest, SpeaksResp3AfterHello) {
   SimPeer* peer = network_.ConnectClient(b_->Address());
   EXPECT_EQ(Ask(peer, "HELLO 3").substr(0, 4), "%4\r\n");

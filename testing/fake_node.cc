@@ -144,8 +144,12 @@ std::string FakeNode::AnswerHello(Connection& connection, const FakeArgs& args) 
 
 std::string FakeNode::AnswerCluster(const Connection& connection, const FakeArgs& args) {
   const std::string name = args.size() < 2 ? "" : UpperCase(args[1]);
-  if (name == "SHARDS") return EncodeClusterShards(view_, shared_.members, connection.resp3);
-  if (name == "SLOTS") return EncodeClusterSlots(view_, shared_.members);
+  const ClusterView& told = lie_.has_value() ? *lie_ : view_;
+  if (name == "SHARDS") return EncodeClusterShards(told, shared_.members, connection.resp3);
+  if (name == "SLOTS") return EncodeClusterSlots(told, shared_.members);
+  if (member_.loading) return "-LOADING Redis is loading the dataset in memory\r\n";
+  if (name == "NODES") return EncodeClusterNodes(told, shared_.members, member_);
+  if (name == "INFO") return EncodeClusterInfo(!cluster_down_ && !isolated_);
   if (name == "MYID") return BulkReply(member_.id);
   return Concat("-ERR unknown subcommand '", args.size() < 2 ? "" : args[1],
                 "'. Try CLUSTER HELP.\r\n");
@@ -202,7 +206,7 @@ std::string FakeNode::Refusal(Connection& connection, const KeyRule& rule, const
   }
   const FakeMember* owner = view_.OwnerOf(slot);
   if (owner == nullptr) return "-CLUSTERDOWN Hash slot not served\r\n";
-  if (cluster_down_) return "-CLUSTERDOWN The cluster is down\r\n";
+  if (cluster_down_ || isolated_) return "-CLUSTERDOWN The cluster is down\r\n";
   const bool ours = owner == &member_;
   if (ours || importing_from_.count(slot) != 0) {
     const std::string refusal = MigrationRefusal(slot, keys, connection.asking);

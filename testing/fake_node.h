@@ -15,9 +15,11 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "resp/request_scanner.h"
@@ -89,6 +91,11 @@ class FakeNode {
   // Connections that will be told of the key.
   size_t Trackers(const std::string& key) const;
   void SetClusterDown(bool down) { cluster_down_ = down; }
+  // Cut off from the other nodes, not from clients: serves nobody, and hears no news.
+  void SetIsolated(bool isolated) { isolated_ = isolated; }
+  bool isolated() const { return isolated_; }
+  // Tells this about the cluster instead of what it believes; nullopt ends it.
+  void SetLie(std::optional<ClusterView> lie) { lie_ = std::move(lie); }
   // Answers with bytes that are not the protocol.
   void SetGarbage(bool garbage) { garbage_ = garbage; }
   // The next command on data is answered by `error` ("-ERR ...", no line end), not executed.
@@ -165,6 +172,8 @@ class FakeNode {
   bool lose_next_reply_ = false;
   bool paused_ = false;
   bool cluster_down_ = false;
+  bool isolated_ = false;
+  std::optional<ClusterView> lie_;
   bool garbage_ = false;
   bool scripted_ = false;
 };

@@ -78,6 +78,31 @@ std::string EncodeClusterShards(const ClusterView& view, const FakeMembers& memb
   return reply;
 }
 
+std::string EncodeClusterNodes(const ClusterView& view, const FakeMembers& members,
+                               const FakeMember& self) {
+  std::string lines;
+  for (const FakeMember* member : members) {
+    const size_t shard = static_cast<size_t>(member->shard);
+    const bool is_primary = view.IsPrimary(*member);
+    lines +=
+        Concat(member->id, " ", member->Address(), "@", member->port + 10000, " ",
+               member == &self ? "myself," : "", is_primary ? "master" : "slave",
+               member->alive ? " " : ",fail ",
+               is_primary ? std::string("-") : view.primary_of_shard[shard]->id, " 0 0 ",
+               shard < view.epoch_of_shard.size() ? view.epoch_of_shard[shard] : 0, " connected");
+    for (const SlotRange& range : RangesOf(view)) {
+      if (is_primary && range.shard == member->shard)
+        lines += Concat(" ", range.first, "-", range.last);
+    }
+    lines += "\n";
+  }
+  return BulkReply(lines);
+}
+
+std::string EncodeClusterInfo(bool is_ok) {
+  return BulkReply(Concat("cluster_state:", is_ok ? "ok" : "fail", "\r\ncluster_slots_ok:1\r\n"));
+}
+
 std::string EncodeClusterSlots(const ClusterView& view, const FakeMembers& members) {
   const std::vector<SlotRange> ranges = RangesOf(view);
   std::string reply = ArrayHeader(ranges.size());

@@ -2,8 +2,8 @@
 // things: news travel by gossip.
 //
 // Owner: each FakeNode has a ClusterView; members belong to their nodes. Thread: one.
-// Invariant: a slot names a shard that has a primary, or kNoShard. Formats: CLUSTER SHARDS and
-// CLUSTER SLOTS of the server's command documentation.
+// Invariant: a slot names a shard that has a primary, or kNoShard. Formats: CLUSTER SHARDS, SLOTS,
+// NODES and INFO of the server's command documentation.
 #pragma once
 
 #include <array>
@@ -38,6 +38,7 @@ struct ClusterView {
 
   std::array<int16_t, cluster::kSlotCount> shard_of_slot;
   std::vector<const FakeMember*> primary_of_shard;
+  std::vector<uint64_t> epoch_of_shard;  // Configuration epochs; a shard not named has 0.
 };
 
 using FakeMembers = std::vector<const FakeMember*>;
@@ -45,5 +46,9 @@ using FakeMembers = std::vector<const FakeMember*>;
 // `resp3` writes maps where RESP2 has flat arrays.
 std::string EncodeClusterShards(const ClusterView& view, const FakeMembers& members, bool resp3);
 std::string EncodeClusterSlots(const ClusterView& view, const FakeMembers& members);
+// As `self` tells it.
+std::string EncodeClusterNodes(const ClusterView& view, const FakeMembers& members,
+                               const FakeMember& self);
+std::string EncodeClusterInfo(bool is_ok);
 
 }  // namespace rcproxy::sim

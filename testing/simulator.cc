@@ -66,9 +66,11 @@ void Simulator::DrawSetting() {
   plan_.failovers = !random_.OneIn(3);
   plan_.migrations = !random_.OneIn(3);
   plan_.broken_nodes = !random_.OneIn(3);
-  setting_ = Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ",
-                    strict_, ", failovers ", plan_.failovers, ", migrations ", plan_.migrations,
-                    ", broken nodes ", plan_.broken_nodes, ", tagged ", habits_.tagged);
+  plan_.lying_nodes = !random_.OneIn(3);
+  setting_ =
+      Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ", strict_,
+             ", failovers ", plan_.failovers, ", migrations ", plan_.migrations, ", broken nodes ",
+             plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
   DrawFaults();
   DrawOptions();
 }
@@ -105,6 +107,8 @@ void Simulator::DrawOptions() {
   Option("connect_timeout_ms", {50, 1000});
   Option("retry_delay_ms", {1, 20});
   Option("refresh_min_interval_ms", {10, 100});
+  Option("topology_nodes_asked", {1, 3, 5});
+  Option("hold_requests_max", {0, 2, 10000});
   Option("client_pipeline_max", {2, 16, 1024});
   Option("client_output_soft_bytes", {4096, 1 << 20});
   Option("stream_reply_bytes_min", {1024, 64 << 10});

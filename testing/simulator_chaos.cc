@@ -1,5 +1,6 @@
 #include "testing/simulator_chaos.h"
 
+#include <optional>
 #include <utility>
 
 #include "cluster/hash_slot.h"
@@ -22,7 +23,7 @@ void SimulatorChaos::Note(const std::string& what) {
 void SimulatorChaos::Step() {
   if (world_.now_ns() < next_ns_) return;
   next_ns_ = world_.now_ns() + random_.Between(1, plan_.pause_max_ns);
-  switch (random_.Below(8)) {
+  switch (random_.Below(10)) {
     case 0:
       return plan_.failovers ? StopNode() : void();
     case 1:
@@ -35,6 +36,10 @@ void SimulatorChaos::Step() {
       return plan_.broken_nodes ? BreakNode() : void();
     case 6:
       return plan_.broken_nodes ? PauseForAWhile() : void();
+    case 7:
+      return plan_.lying_nodes ? LieForAWhile() : void();
+    case 8:
+      return plan_.refusing_nodes ? IsolateForAWhile() : void();
     default:
       return plan_.refusing_nodes ? RefuseForAWhile() : void();
   }
@@ -62,21 +67,23 @@ void SimulatorChaos::StopNode() {
   const bool vanishes = random_.OneIn(3);
   Note(Concat(vanishes ? "vanish " : "kill ", node.name()));
   vanishes ? node.Vanish() : node.Kill();
-  Later(300 * kMillisecond, [this, &node] {
-    FakeCluster& cluster = world_.cluster();
-    const int shard = node.member().shard;
-    const std::vector<FakeNode*> replicas = cluster.LiveReplicas(shard);
-    if (&cluster.primary(shard) != &node || replicas.empty() || cluster.ShardInMigration(shard)) {
-      return;
-    }
-    Note(Concat("take over from ", node.name(), ": ", replicas[0]->name()));
-    cluster.Failover(*replicas[0]);
-  });
+  Later(300 * kMillisecond, [this, &node] { TakeOverFrom(node); });
   Later(800 * kMillisecond, [this, &node] {
     if (node.member().alive) return;
     Note(Concat("restart ", node.name()));
     world_.cluster().Restart(node);
   });
+}
+
+void SimulatorChaos::TakeOverFrom(FakeNode& node) {
+  FakeCluster& cluster = world_.cluster();
+  const int shard = node.member().shard;
+  const std::vector<FakeNode*> replicas = cluster.LiveReplicas(shard);
+  if (&cluster.primary(shard) != &node || replicas.empty() || cluster.ShardInMigration(shard)) {
+    return;
+  }
+  Note(Concat("take over from ", node.name(), ": ", replicas[0]->name()));
+  cluster.Failover(*replicas[0]);
 }
 
 void SimulatorChaos::Failover() {
@@ -155,11 +162,64 @@ void SimulatorChaos::RefuseForAWhile() {
   });
 }
 
+// A primary that is cut off loses its slots to a replica, if it has one, as it would in a real
+// cluster.
+void SimulatorChaos::IsolateForAWhile() {
+  FakeNode& node = AnyNode();
+  if (node.isolated() || !node.member().alive) return;
+  Note(Concat("isolate ", node.name()));
+  node.SetIsolated(true);
+  Later(300 * kMillisecond, [this, &node] {
+    if (node.isolated()) TakeOverFrom(node);
+  });
+  Later(800 * kMillisecond, [this, &node] {
+    if (!node.isolated()) return;
+    Note(Concat("rejoin ", node.name()));
+    world_.cluster().Rejoin(node);
+  });
+}
+
+namespace {
+
+// Slots of other shards than `shard` change hands, by the newest of epochs. A node that claimed
+// them for itself would get them in a real cluster, too.
+ClusterView SlotsOfOthersMixedUp(ClusterView view, int shard) {
+  const int shards = static_cast<int>(view.primary_of_shard.size());
+  for (int16_t& owner : view.shard_of_slot) {
+    do {
+      owner = static_cast<int16_t>((owner + 1) % shards);
+    } while (owner == shard);
+  }
+  view.epoch_of_shard.assign(shards, 1'000'000);
+  return view;
+}
+
+}  // namespace
+
+void SimulatorChaos::LieForAWhile() {
+  FakeNode& node = AnyNode();
+  ClusterView lie = node.view();  // What was true a while ago.
+  switch (random_.Below(3)) {
+    case 0:
+      break;
+    case 1:
+      lie = SlotsOfOthersMixedUp(std::move(lie), node.member().shard);
+      break;
+    default:
+      lie.shard_of_slot.fill(ClusterView::kNoShard);
+  }
+  Note(Concat("lies of ", node.name()));
+  node.SetLie(std::move(lie));
+  Later(500 * kMillisecond, [&node] { node.SetLie(std::nullopt); });
+}
+
 void SimulatorChaos::Heal() {
   healed_ = true;
   FakeCluster& cluster = world_.cluster();
   for (FakeNode* node : cluster.nodes()) {
     if (!node->member().alive) cluster.Restart(*node);
+    if (node->isolated()) cluster.Rejoin(*node);
+    node->SetLie(std::nullopt);
     node->SetGarbage(false);
     node->LoseNextReply(false);
     node->SetLoading(false);

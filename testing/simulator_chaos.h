@@ -18,7 +18,8 @@ struct ChaosPlan {
   bool failovers = true;
   bool migrations = true;
   bool broken_nodes = true;     // Connections reset, replies lost, bytes that are no replies.
-  bool refusing_nodes = false;  // LOADING and CLUSTERDOWN come and go.
+  bool refusing_nodes = false;  // LOADING and CLUSTERDOWN come and go; nodes are cut off.
+  bool lying_nodes = true;      // Tell of a cluster that there is not.
 };
 
 class SimulatorChaos {
@@ -43,6 +44,9 @@ class SimulatorChaos {
   void BreakNode();
   void RefuseForAWhile();
   void PauseForAWhile();
+  void LieForAWhile();
+  void IsolateForAWhile();
+  void TakeOverFrom(FakeNode& node);
   FakeNode& AnyNode();
   FakeNode* AnyPrimary();
   // Restarts, resumes ... `node` after a while.

@@ -15,13 +15,10 @@ constexpr std::string_view kEnd = "\r\n";
 
 // Errors that say that nothing was executed: those of nodes, and rcproxy's own.
 constexpr std::string_view kRefusals[] = {
-    "-CLUSTERDOWN",
-    "-TRYAGAIN",
-    "-LOADING",
-    "-MASTERDOWN",
-    "-READONLY",
-    "-ERR upstream unreachable",
-    "-ERR upstream redirects",
+    "-CLUSTERDOWN",       "-TRYAGAIN",
+    "-LOADING",           "-MASTERDOWN",
+    "-READONLY",          "-ERR upstream unreachable",
+    "-ERR upstream busy", "-ERR upstream redirects",
 };
 constexpr std::string_view kUnknowns[] = {"-ERR upstream lost", "-ERR upstream reply"};
 

@@ -1,0 +1,176 @@
+// What happens to requests while their shard has no primary that can be reached.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/errors.h"
+#include "proxy/router.h"
+#include "proxy/router_for_test.h"
+
+namespace rcproxy::proxy {
+namespace {
+
+using sim::kMillisecond;
+
+class RouterHoldTest : public testing::Test, public RouterForTest {
+ protected:
+  ~RouterHoldTest() override { clients.clear(); }
+
+  void StopA() {
+    sim.network.SetConnectMode(a.address(), sim::ConnectMode::kRefuse);
+    if (a.connected()) a.peer().Reset();
+  }
+  void StartA() { sim.network.SetConnectMode(a.address(), sim::ConnectMode::kAccept); }
+  ClientForTest& NewClient() {
+    clients.push_back(std::make_unique<ClientForTest>(sim.resources));
+    return *clients.back();
+  }
+  // One client for each of `count` commands on a key of A.
+  void SendToA(int count, const std::string& value = "") {
+    for (int i = 0; i < count; ++i) {
+      const std::string command = "SET b " + value + std::to_string(clients.size());
+      ASSERT_TRUE(Send(&NewClient(), command));
+      Settle();
+    }
+  }
+  bool AwaitA() {
+    return sim.RunUntil([this] { return a.HasInput(); });
+  }
+
+  std::vector<std::unique_ptr<ClientForTest>> clients;
+};
+
+TEST_F(RouterHoldTest, BeyondTheLimitThereIsAnErrorAtOnceAndOtherShardsAreServed) {
+  sim.config.hold_requests_max = 2;
+  StopA();
+  SendToA(4);
+  EXPECT_FALSE(clients[0]->HasOutput());
+  EXPECT_FALSE(clients[1]->HasOutput());
+  EXPECT_EQ(clients[2]->Take(), kErrorShed);
+  EXPECT_EQ(clients[3]->Take(), kErrorShed);
+  EXPECT_EQ(sim.stats.requests_held.value(), 2u);
+  EXPECT_EQ(sim.stats.errors_shed.value(), 2u);
+  SendNow("GET c");
+  EXPECT_EQ(b.Take(), Wire("GET c"));
+}
+
+TEST_F(RouterHoldTest, WhatIsHeldGoesOutInTheOrderInWhichItCame) {
+  StopA();
+  SendToA(3);
+  StartA();
+  ASSERT_TRUE(AwaitA());
+  EXPECT_EQ(a.Take(), Wire("SET b 0") + Wire("SET b 1") + Wire("SET b 2"));
+  EXPECT_EQ(sim.stats.requests_held.value(), 0u);
+  Reply(a, "+0\r\n+1\r\n+2\r\n");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(clients[i]->Take(), "+" + std::to_string(i) + "\r\n");
+}
+
+TEST_F(RouterHoldTest, TheYoungestOfAPipelineAreShedAndKeepTheirPlaces) {
+  sim.config.hold_requests_max = 2;
+  OpenAll();
+  for (const char* command : {"GET b", "GET {b}1", "GET {b}2"}) EXPECT_TRUE(Send(command));
+  Settle();
+  a.Take();
+  StopA();
+  Settle();
+  EXPECT_FALSE(client.HasOutput());
+  EXPECT_EQ(sim.stats.errors_shed.value(), 1u);
+  StartA();
+  ASSERT_TRUE(AwaitA());
+  Reply(a, "+0\r\n+1\r\n");
+  EXPECT_EQ(client.Take(), "+0\r\n+1\r\n" + std::string(kErrorShed));
+}
+
+TEST_F(RouterHoldTest, BytesAreLimited) {
+  sim.config.hold_bytes_max = 200;
+  StopA();
+  SendToA(2, std::string(120, 'x'));
+  EXPECT_FALSE(clients[0]->HasOutput());
+  EXPECT_EQ(clients[1]->Take(), kErrorShed);
+}
+
+TEST_F(RouterHoldTest, APartThatIsShedFailsItsCommand) {
+  sim.config.hold_requests_max = 1;
+  StopA();
+  SendToA(1);
+  SendNow("MGET c b");
+  EXPECT_EQ(b.Take(), Wire("MGET c"));
+  Reply(b, "*1\r\n$1\r\n1\r\n");
+  EXPECT_EQ(client.Take(), kErrorShed);
+}
+
+TEST_F(RouterHoldTest, TheNodesOwnErrorIsTheAnswerWhenItGaveOne) {
+  sim.config.hold_requests_max = 0;
+  SendNow("GET b");
+  Reply(a, "-LOADING Redis is loading the dataset in memory\r\n");
+  EXPECT_EQ(client.Take(), "-LOADING Redis is loading the dataset in memory\r\n");
+  EXPECT_EQ(sim.stats.errors_shed.value(), 1u);
+}
+
+TEST_F(RouterHoldTest, WhatWaitsForSomethingElseThanAPrimaryIsNotShed) {
+  sim.config.hold_requests_max = 0;
+  SendNow("MGET {b}1 {b}2");
+  a.Take();
+  Reply(a, "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+  EXPECT_FALSE(client.HasOutput());
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("MGET {b}1 {b}2"));
+}
+
+TEST_F(RouterHoldTest, TheWaitHasALimitOfItsOwn) {
+  sim.config.hold_timeout_ms = 100;
+  StopA();
+  SendToA(1);
+  sim.RunFor(150 * kMillisecond);
+  EXPECT_EQ(clients[0]->Take(), kErrorUnreachable);
+  EXPECT_EQ(sim.stats.requests_held.value(), 0u);
+}
+
+TEST_F(RouterHoldTest, AClientThatLeavesMakesRoom) {
+  sim.config.hold_requests_max = 1;
+  StopA();
+  SendToA(1);
+  clients[0]->Leave();
+  sim.RunFor(25 * kMillisecond);
+  EXPECT_EQ(sim.stats.requests_held.value(), 0u);
+  SendToA(1);
+  EXPECT_FALSE(clients[1]->HasOutput());
+}
+
+TEST_F(RouterHoldTest, AClientThatLeavesWithWhatIsShedLeavesNothingBehind) {
+  sim.config.hold_requests_max = 0;
+  StopA();
+  EXPECT_TRUE(Send(&NewClient(), "SET b 1"));
+  sim.RunUntil([this] { return sim.stats.upstream_connect_failures.value() > 0; });
+  EXPECT_TRUE(Send(&NewClient(), "SET b 1"));
+  clients[1]->Leave();
+  Settle();
+  EXPECT_EQ(sim.stats.requests_in_flight.value(), 0u);
+}
+
+TEST_F(RouterHoldTest, TheMapThatNamesANewPrimaryReleasesAll) {
+  StopA();
+  SendToA(2);
+  cluster::Topology map({NodeNamed('B', true)}, {{0, {}}}, {{0, 16383, 0}});
+  table.Adopt(map);
+  router.OnTopologyChanged();
+  Settle();
+  EXPECT_EQ(b.Take(), Wire("SET b 0") + Wire("SET b 1"));
+  EXPECT_EQ(sim.stats.requests_held.value(), 0u);
+}
+
+TEST_F(RouterHoldTest, TheMoreAreHeldTheLessOftenTheyAreTried) {
+  StopA();
+  for (int i = 0; i < 8200; ++i) Send(&NewClient(), "SET b 1");
+  sim.RunFor(100 * kMillisecond);
+  const uint64_t before = sim.stats.retries.value();
+  sim.RunFor(1000 * kMillisecond);
+  const uint64_t rounds = (sim.stats.retries.value() - before) / 8200;
+  EXPECT_GE(rounds, 1000u / (4 * sim.config.retry_delay_ms));
+  EXPECT_LE(rounds, 1000u / (2 * sim.config.retry_delay_ms)) << "refused connections included";
+}
+
+}  // namespace
+}  // namespace rcproxy::proxy
