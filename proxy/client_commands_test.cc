@@ -135,6 +135,7 @@ class WorkerClientsForTest final : public WorkerClients {
   void ResetCounters() override { ++resets; }
   void CountMonitor(int) override {}
   bool HasClient(int64_t) override { return false; }
+  void ForgetTrackedSlot(uint16_t) override {}
   bool TellChangedKeys(int64_t, std::span<const std::string_view>) override { return false; }
   void ShowCommand(std::string_view) override {}
   std::string DescribeChannels(ChannelKind, const std::vector<std::string>&) override { return {}; }

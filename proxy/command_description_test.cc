@@ -74,7 +74,8 @@ TEST(CommandDescriptionTest, ServedIsWhatGivesMoreThanAnError) {
   EXPECT_TRUE(IsServed(Spec("client")));
   EXPECT_TRUE(IsServed(Spec("client|id")));
   EXPECT_FALSE(IsServed(Spec("waitaof")));
-  EXPECT_FALSE(IsServed(Spec("client|tracking")));
+  EXPECT_TRUE(IsServed(Spec("client|tracking")));
+  EXPECT_FALSE(IsServed(Spec("client|import-source")));
   EXPECT_FALSE(IsServed(Spec("shutdown")));
 }
 

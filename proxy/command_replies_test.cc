@@ -64,7 +64,7 @@ TEST(CommandInfoTest, ChannelsAreNoKeys) {
 
 TEST(CommandInfoTest, WhatIsNotServedIsNotThere) {
   LocalCommandsForTest local;
-  EXPECT_EQ(local.Ask("COMMAND INFO nosuch shutdown client|tracking"),
+  EXPECT_EQ(local.Ask("COMMAND INFO nosuch shutdown client|import-source"),
             "*3\r\n$-1\r\n$-1\r\n$-1\r\n");
 }
 
@@ -75,7 +75,7 @@ TEST(CommandInfoTest, ContainersListTheirSubcommands) {
   bool has_id = false;
   for (const Value& subcommand : info.elements[0].elements[9].elements) {
     ASSERT_EQ(subcommand.elements.size(), 10u);
-    EXPECT_NE(subcommand.elements[0].text, "client|tracking");
+    EXPECT_NE(subcommand.elements[0].text, "client|import-source");
     has_id |= subcommand.elements[0].text == "client|id";
   }
   EXPECT_TRUE(has_id);

@@ -38,6 +38,8 @@ class WorkerClients {
   virtual bool HasClient(int64_t id) = 0;
   // Tells client `id` of keys that another one has read. Returns whether it is here.
   virtual bool TellChangedKeys(int64_t id, std::span<const std::string_view> keys) = 0;
+  // Clients are told to forget what they have read of `slot`, which begins to move.
+  virtual void ForgetTrackedSlot(uint16_t slot) = 0;
   // To this worker's clients that monitor.
   virtual void ShowCommand(std::string_view line) = 0;
   // ChannelUses of the channels named, or of all of the kind, encoded.

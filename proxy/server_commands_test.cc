@@ -96,7 +96,7 @@ TEST(HelpTest, ListsWhatIsServed) {
             std::string::npos)
       << help;
   EXPECT_NE(help.find("\r\n+SETNAME\r\n"), std::string::npos) << help;
-  EXPECT_EQ(help.find("\r\n+TRACKING\r\n"), std::string::npos) << help;
+  EXPECT_EQ(help.find("\r\n+IMPORT-SOURCE\r\n"), std::string::npos) << help;
   EXPECT_TRUE(help.ends_with("\r\n+HELP\r\n+    Prints this help.\r\n")) << help;
 }
 

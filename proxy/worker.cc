@@ -272,6 +272,15 @@ void Worker::TellClient(int64_t target, ChangedKeys keys, int64_t tracker) {
       });
 }
 
+void Worker::ForgetSlotOnAllWorkers(uint16_t slot) {
+  AskWorkers(
+      [slot](WorkerClients& worker) {
+        worker.ForgetTrackedSlot(slot);
+        return std::string();
+      },
+      /*wait_id=*/0);
+}
+
 void Worker::PauseClients(Pause pause, int64_t until_ns) {
   pause_ = std::max(pause_, pause);
   paused_until_ns_ = std::max(paused_until_ns_, until_ns);

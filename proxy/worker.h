@@ -105,6 +105,7 @@ class Worker final : public WorkerClients,
   void ResetCounters() override { stats_.ResetCounters(); }
   bool HasClient(int64_t id) override { return FindClient(id) != nullptr; }
   bool TellChangedKeys(int64_t id, ChangedKeys keys) override;
+  void ForgetTrackedSlot(uint16_t slot) override { tracking_.ForgetSlot(slot); }
   void CountMonitor(int difference) override { monitors_.Count(difference); }
   void ShowCommand(std::string_view line) override { monitors_.Show(line); }
   std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) override {
@@ -138,6 +139,7 @@ class Worker final : public WorkerClients,
   void CountMonitorOnAllWorkers(int difference, uint64_t wait_id) override;
   // TrackingHost
   void TellClient(int64_t target, ChangedKeys keys, int64_t tracker) override;
+  void ForgetSlotOnAllWorkers(uint16_t slot) override;
   // TopologySource
   void RequestRefresh() override { host_.RequestRefresh(); }
   void RequestLearning() override { host_.RequestLearning(); }

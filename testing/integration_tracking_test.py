@@ -212,6 +212,19 @@ class TrackingTest(Tracking):
             self.client.ok("DEL", "{m}none")
 
 
+    def test_a_slot_that_begins_to_move(self):
+        readers = [self.tracker() for _ in range(6)]
+        for reader in readers:
+            self.assertIsNone(reader.command("GET", "{begins}none"))
+        source, target = self.owner_and_another("{begins}")
+        slot = source.command("CLUSTER", "KEYSLOT", "{begins}")
+        self.cluster.begin_migration(slot, source, target)
+        self.client.ok("SET", "{begins}none", 1)
+        for reader in readers:
+            self.assertEqual(reader.read_reply(), [b"invalidate", [b"{begins}none"]])
+        self.cluster.finish_migration(slot, source, target)
+
+
 class Cache:
     """A client that caches what it reads, as the documentation of client-side caching tells it to."""
 

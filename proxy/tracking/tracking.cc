@@ -262,8 +262,12 @@ void Tracking::OnOwnerChanged(uint16_t slot) {
   OnGap();
 }
 
-// A key that its node did not have will be written elsewhere, if it is.
 void Tracking::OnBeginsToMove(uint16_t slot) {
+  ForgetSlot(slot);
+  host_.ForgetSlotOnAllWorkers(slot);
+}
+
+void Tracking::ForgetSlot(uint16_t slot) {
   TrackedKeys::KeysOfReaders taken;
   keys_.TakeSlot(
       slot, [](UpstreamConnection*) { return false; }, &taken);

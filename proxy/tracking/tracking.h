@@ -51,6 +51,8 @@ class TrackingHost {
   // Tells client `target`, of any worker, of what was to go to client `tracker`. When it is not
   // there: Tracking::OnTargetGone(tracker).
   virtual void TellClient(int64_t target, ChangedKeys keys, int64_t tracker) = 0;
+  // Tracking::ForgetSlot, on every worker.
+  virtual void ForgetSlotOnAllWorkers(uint16_t slot) = 0;
 
  protected:
   ~TrackingHost() = default;
@@ -75,6 +77,9 @@ class Tracking final : public TrackingSink, private FeedObserver {
   // be made so for a while.
   void AwaitFeeds(int64_t tracker, uint64_t wait_id);
   void OnTargetGone(int64_t tracker);
+  // Some worker has seen that the slot begins to move: a key that its node did not have will be
+  // written elsewhere, if it is.
+  void ForgetSlot(uint16_t slot);
   // To be called before nodes that have left are forgotten. `moved`: some slot has another owner.
   void OnTopologyChanged(bool moved);
 
