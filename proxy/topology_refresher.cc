@@ -272,6 +272,11 @@ bool TopologyRefresher::OnlySeedsAnswer() const {
   });
 }
 
+bool TopologyRefresher::IsInMap(const NodeAddress& address) const {
+  return last_ != nullptr && std::ranges::find(last_->nodes(), address, &cluster::Node::address) !=
+                                 last_->nodes().end();
+}
+
 void TopologyRefresher::FailRound() {
   deciding_ = false;
   again_ = false;
@@ -281,6 +286,7 @@ void TopologyRefresher::FailRound() {
                         << "; trying again";
   // Where a seed is a name, it may stand for another address by now.
   for (const NodeAddress& seed : resources_.config.startup_nodes) {
+    if (IsInMap(seed)) continue;  // Clients use its connection.
     UpstreamConnection& link = table_.NodeAt(seed)->primary_link();
     if (link.state() == UpstreamConnection::State::kReady && !link.HasRequests()) link.CloseIdle();
   }

@@ -63,6 +63,7 @@ class TopologyRefresher {
   size_t UnderWay() const;
   void Decide();
   bool OnlySeedsAnswer() const;
+  bool IsInMap(const cluster::NodeAddress& address) const;
   void AskOwners(const std::vector<cluster::NodeAddress>& owners);
   void FailRound();
   void Accept(cluster::Agreement agreement);

@@ -108,7 +108,7 @@ void Simulator::DrawOptions() {
   Option("retry_delay_ms", {1, 20});
   Option("refresh_min_interval_ms", {10, 100});
   Option("topology_nodes_asked", {1, 3, 5});
-  Option("hold_requests_max", {0, 2, 10000});
+  Option("hold_requests_max", {200, 10000});
   Option("client_pipeline_max", {2, 16, 1024});
   Option("client_output_soft_bytes", {4096, 1 << 20});
   Option("stream_reply_bytes_min", {1024, 64 << 10});
