@@ -12,7 +12,8 @@ inline constexpr std::string_view kErrorCrossSlot =
     "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
 inline constexpr std::string_view kErrorSlotNotServed = "-CLUSTERDOWN Hash slot not served\r\n";
 inline constexpr std::string_view kErrorMaxClients = "-ERR max number of clients reached\r\n";
-inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required.";  // No line.
+// Without "-" and line end, as it may stand in another error.
+inline constexpr std::string_view kNoAuthError = "NOAUTH Authentication required.";
 inline constexpr std::string_view kErrorUnreachable =
     "-ERR upstream unreachable: no node could take the command in time, it has not been "
     "executed\r\n";
