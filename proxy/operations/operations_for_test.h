@@ -20,6 +20,7 @@ namespace rcproxy::proxy {
 class WorkersForTest final : public LocalHost {
  public:
   void AskWorkers(WorkerQuestion, uint64_t wait_id) override { asked = wait_id; }
+  void AwaitTracking(int64_t, uint64_t) override {}
   bool Resp3Known() const override { return true; }
   int SlotsServed() const override { return cluster::kSlotCount; }
   int64_t NowNs() const override { return 0; }
