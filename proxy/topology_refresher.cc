@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <ranges>
 #include <string>
 #include <utility>
 
@@ -157,8 +156,8 @@ std::vector<NodeAddress> TopologyRefresher::DrawCandidates() {
   const bool seeds_first = last_ == nullptr;
   std::vector<NodeAddress> candidates;
   if (seeds_first) candidates = drawn;
-  for (const NodeAddress& seed : std::views::reverse(config.startup_nodes)) {
-    if (seeds_first || std::ranges::find(drawn, seed) == drawn.end()) candidates.push_back(seed);
+  for (auto seed = config.startup_nodes.rbegin(); seed != config.startup_nodes.rend(); ++seed) {
+    if (seeds_first || std::ranges::find(drawn, *seed) == drawn.end()) candidates.push_back(*seed);
   }
   if (!seeds_first) candidates.insert(candidates.end(), drawn.begin(), drawn.end());
   return candidates;

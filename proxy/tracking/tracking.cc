@@ -204,7 +204,8 @@ void Tracking::TellTaken(const TrackedKeys::KeysOfReaders& taken) {
 }
 
 void Tracking::TellBroadcasters(ChangedKeys keys) {
-  for (const auto& [replies, tracker] : trackers_) {
+  for (const auto& entry : trackers_) {
+    Tracker* const tracker = entry.second;
     if (!tracker->options().broadcast) continue;
     collected_.clear();
     std::ranges::copy_if(keys, std::back_inserter(collected_),
