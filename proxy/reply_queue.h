@@ -29,10 +29,7 @@ class ReplyQueue {
  public:
   // `connection` is marked dirty whenever something is ready.
   ReplyQueue(Resources& resources, Flushable* connection)
-      : resources_(resources),
-        connection_(connection),
-        output_(resources.client_memory),
-        needs_{.prefers_replica = resources.config.read_prefer != ReadPreference::kPrimary} {}
+      : resources_(resources), connection_(connection), output_(resources.client_memory) {}
   ~ReplyQueue();  // Requires: empty (Abandon).
 
   // A reply by rcproxy itself to the command that was read last.

@@ -99,14 +99,15 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
   address.host = redirect.host.empty() ? from->node().address().host : std::string(redirect.host);
   address.port = redirect.port;
   UpstreamNode* node = table_.NodeAt(address);
-  if (!moved) {
+  if (moved) {
+    NoteMoved(redirect.slot, node);
+    request->slot = redirect.slot;  // The node knows better where the keys are.
+  } else {
     if (node->IsNew()) topology_.RequestRefresh();  // Others will need to know it, too.
     NoteMoving(redirect.slot, address);
-    return FollowAsk(request, node);
   }
-  NoteMoved(redirect.slot, node);
-  request->slot = redirect.slot;  // The node knows better where the keys are.
-  WouldBeBehindYounger(*request, *node) ? Delay(request) : Dispatch(request);
+  if (WouldBeBehindYounger(*request, *node)) return Delay(request);
+  moved ? Dispatch(request) : FollowAsk(request, node);
 }
 
 void Router::NoteMoving(uint16_t slot, const cluster::NodeAddress& target) {
@@ -122,8 +123,6 @@ void Router::NoteMoved(uint16_t slot, UpstreamNode* node) {
 }
 
 void Router::FollowAsk(Request* request, UpstreamNode* node) {
-  if (ClientOf(request)->delayed() > 0 || WouldBeBehindYounger(*request, *node))
-    return Delay(request);
   UpstreamConnection* own = request->is_private ? OwnLink(request, node) : nullptr;
   if (request->is_private && own == nullptr) return Delay(request);
   UpstreamConnection& link = own != nullptr ? *own : node->link(PrimaryLinkFor(*request));

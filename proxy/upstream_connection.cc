@@ -222,16 +222,14 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   Request* request = pending_.PopFront();
   --in_flight_;
   CHECK(request->state == Request::State::kSent);
-  if (request->is_private) [[unlikely]]
+  if (request->is_private) [[unlikely]] {
     GiveBack(request);
+    if (std::exchange(waits_for_turn_, false)) socket_.StartReceive();
+  }
   DCHECK(request->pieces.empty());
   if (stalled()) [[unlikely]] {  // The reply that was waited for has come to its end.
     ListLink<InStallList>::Unlink();
     ResumeAfterStall();
-  }
-  if (waits_for_turn_) [[unlikely]] {
-    waits_for_turn_ = false;
-    socket_.StartReceive();
   }
   request->pieces.Swap(&partial_);
   if (scanner_.type() == '-' && HandleError(request, frame)) return;
@@ -496,10 +494,8 @@ void UpstreamConnection::CheckStall(int64_t now_ns) {
 }
 
 size_t UpstreamConnection::CountRequests() const {
-  size_t count = 0;
-  for (const RequestList* list : {&waiting_, &pending_}) {
-    for (const Request* r = list->Front(); r != nullptr; r = list->Next(r)) ++count;
-  }
+  size_t count = in_flight_;
+  for (const Request* r = waiting_.Front(); r != nullptr; r = waiting_.Next(r)) ++count;
   return count;
 }
 

@@ -168,7 +168,7 @@ class UpstreamConnection final : public uring::SocketListener,
   UpstreamNode& node() { return node_; }
   LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
-  // Walks over them.
+  // Walks over those that wait for it to open.
   size_t CountRequests() const;
   // Whether `is_meant` is true of one of them.
   template <class Predicate>

@@ -43,7 +43,10 @@ class RemoteCluster(Cluster):
         host, _, port = address.rpartition(":")
         first = RemoteNode(host, int(port), None)
         self.nodes = [self._node(*entry) for entry in self._addresses(first)]
+        timeout_ms = int(first.command("CONFIG", "GET", "cluster-node-timeout")[1])
         first.disconnect()
+        self._elected_at = {}
+        self._election_pause_s = self._pause_between_elections(timeout_ms)
 
     @staticmethod
     def _addresses(node):
@@ -106,7 +109,7 @@ class Chaos:
                 result.faults.append(f"{time.monotonic() - began:6.2f} s {name} {what}")
                 self._say(result.faults[-1])
                 time.sleep(self._random.uniform(0, 0.5))
-            self.cluster.wait_until_ok(60)
+            self._wait_until_well()
         except (ClusterError, TimeoutError) as error:
             result.problems.append(f"the cluster itself did not heal: {error}")
         healed_at = time.monotonic()
@@ -114,6 +117,12 @@ class Chaos:
         result.report = load.stop()
         self._judge(result, healed_at)
         return result
+
+    def _wait_until_well(self):
+        self.cluster.wait_until_ok(60)
+        for node in self.cluster.primaries():
+            # Waits as a write does while the node pauses its clients, which it tells nobody.
+            node.command("PUBLISH", "chaos", "are writes executed?")
 
     def _judge(self, result, healed_at):
         report = result.report
@@ -178,12 +187,12 @@ class Chaos:
 
     def _random_replica(self):
         self.cluster.wait_until_ok(60)
-        replicas = self.cluster.replicas()
+        replicas = [node for node in self.cluster.replicas() if self.cluster.may_stand_for_election(node)]
         return self._random.choice(replicas) if replicas else None
 
     def _fail_over(self, replica, mode):
         if replica is None:
-            return "nobody: there are no replicas"
+            return "nobody: there is no replica that may"
         try:
             self.cluster.failover(replica, mode)
         except RespError as error:

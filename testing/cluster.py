@@ -142,6 +142,8 @@ class Cluster(SlotMigration):
             "logfile": "redis.log",
             **(options or {}),
         }
+        self._elected_at = {}
+        self._election_pause_s = self._pause_between_elections(node_timeout_ms)
         self._ports = list(ports or [])
         self._owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="rcproxy-cluster-")
@@ -245,6 +247,7 @@ class Cluster(SlotMigration):
     def resume(self, node):
         os.kill(node.process.pid, signal.SIGCONT)
         node.paused = False
+        self._note_elected(self.nodes)  # It is not known whether somebody was.
 
     def restart(self, node):
         """Starts a killed node again, on the same port and with what its folder still holds."""
@@ -255,8 +258,25 @@ class Cluster(SlotMigration):
 
     def failover(self, replica, mode=None):
         """Makes `replica` the primary: planned by default, or with mode "FORCE" or "TAKEOVER"."""
+        while not self.may_stand_for_election(replica):
+            time.sleep(0.1)
         replica.command("CLUSTER", "FAILOVER", *([mode] if mode else []))
         self._wait(lambda: self._is_primary(replica), 20, f"{replica} to become primary")
+        self._note_elected([replica])
+
+    def may_stand_for_election(self, node):
+        """Not soon after it has won one: a server counts the votes of then once more (redis 7.0 forgets them after
+        auth_retry_time), becomes primary without a new epoch, is demoted at once, and the other one goes on pausing
+        its clients, for a planned failover that nobody will end, up to 10 s."""
+        return time.monotonic() > self._elected_at.get(node.id, -1e9) + self._election_pause_s
+
+    @staticmethod
+    def _pause_between_elections(node_timeout_ms):
+        return 2 * max(2, 2 * node_timeout_ms / 1000) + 0.2
+
+    def _note_elected(self, nodes):
+        for node in nodes:
+            self._elected_at[node.id] = time.monotonic()
 
     # Membership.
 
@@ -302,6 +322,7 @@ class Cluster(SlotMigration):
             return self._slot_count(owners) == SLOT_COUNT and self.is_ok()
 
         self._wait(promoted, timeout_s, f"a replica of {lost} to be promoted")
+        self._note_elected(self.primaries())
 
     def is_ok(self):
         running = self.running()

@@ -6,6 +6,7 @@ import unittest
 from testing.cluster import Cluster
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespError
+from testing.standalone_server import StandaloneServer
 
 
 class IntegrationTest(unittest.TestCase):
@@ -73,3 +74,17 @@ class IntegrationTest(unittest.TestCase):
             if time.monotonic() > deadline:
                 self.fail(f"not within {timeout_s} s: {message}")
             time.sleep(0.05)
+
+
+class BesideOneServerTest(IntegrationTest):
+    """Has a server without a cluster, too: what rcproxy is compared with."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server = StandaloneServer()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+        super().tearDownClass()

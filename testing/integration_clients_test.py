@@ -12,9 +12,8 @@ import unittest
 
 from testing.client_conversations import Conversation
 from testing.client_scripts import Side, parse, play
-from testing.integration_base import IntegrationTest
+from testing.integration_base import BesideOneServerTest
 from testing.resp_client import RespClient
-from testing.standalone_server import StandaloneServer
 
 FIRST_SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 ROUNDS = int(os.environ.get("RCPROXY_TEST_ROUNDS", "24"))
@@ -443,18 +442,8 @@ _SCRIPTS = """
 """
 
 
-class ClientsTest(IntegrationTest):
+class ClientsTest(BesideOneServerTest):
     proxy_flags = {"workers": 2}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.server = StandaloneServer()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-        super().tearDownClass()
 
     def play(self, steps, protocol, in_turn=False):
         for address in (self.server.address, self.proxy.address):

@@ -5,9 +5,8 @@ import os
 import random
 import unittest
 
-from testing.integration_base import IntegrationTest
+from testing.integration_base import BesideOneServerTest, IntegrationTest
 from testing.resp_client import RespClient
-from testing.standalone_server import StandaloneServer
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
@@ -87,18 +86,8 @@ def _comparable(command, reply):
     return reply
 
 
-class ComputedTest(IntegrationTest):
+class ComputedTest(BesideOneServerTest):
     proxy_flags = {"workers": 2, "cross_slot": "compute", "compute_bytes_max": 10_000_000}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.server = StandaloneServer()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-        super().tearDownClass()
 
     def test_random_commands_beside_one_server(self):
         chance = random.Random(SEED)

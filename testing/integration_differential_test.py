@@ -7,10 +7,9 @@ Keys of one command share a slot where a cluster wants that; MGET and its kind d
 import random
 import unittest
 
-from testing.integration_base import IntegrationTest
+from testing.integration_base import BesideOneServerTest
 from testing.resp_client import RespClient, encode
 from testing.resp_frames import FrameClient, shape
-from testing.standalone_server import StandaloneServer
 
 _WRITES = """
 SET s hello
@@ -171,24 +170,18 @@ def _commands(text):
     return [tuple(part.split()) for line in text.strip().split("\n") for part in line.split("|")]
 
 
-class DifferentialTest(IntegrationTest):
+class DifferentialTest(BesideOneServerTest):
     proxy_flags = {"workers": 2}
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.server = StandaloneServer()
         for address in (cls.server.address, cls.proxy.address):
             with RespClient(address) as client:
                 for line in _WRITES.strip().split("\n"):
                     client.ok(*(word.encode("latin-1") for word in line.split()))
                 for index in range(20):  # What assert_proxy_serves will write.
                     client.ok("SET", f"alive:{index}", index)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-        super().tearDownClass()
 
     def clients(self, protocol):
         """One of the server and one of rcproxy."""

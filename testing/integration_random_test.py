@@ -16,10 +16,9 @@ import unittest
 from redis.crc import key_slot
 
 from testing.command_grammar import COMPUTED, SPLIT, Generator, every_key
-from testing.integration_base import IntegrationTest
+from testing.integration_base import BesideOneServerTest
 from testing.resp_client import RespClient, encode
 from testing.resp_frames import FrameClient, elements
-from testing.standalone_server import StandaloneServer
 
 FIRST_SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 ROUNDS = int(os.environ.get("RCPROXY_TEST_ROUNDS", "24"))
@@ -208,18 +207,8 @@ class Round:
         return self._exchange([("KEYS", "*")])
 
 
-class RandomTest(IntegrationTest):
+class RandomTest(BesideOneServerTest):
     proxy_flags = {"workers": 2, "cross_slot": "compute"}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.server = StandaloneServer()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-        super().tearDownClass()
 
     def test_replies_are_those_of_one_server(self):
         self.run_rounds(ROUNDS)
