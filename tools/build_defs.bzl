@@ -8,10 +8,12 @@ def rcproxy_cc_library(name, **kwargs):
 def rcproxy_cc_binary(name, **kwargs):
     native.cc_binary(name = name, features = _FEATURES, **kwargs)
 
-def rcproxy_cc_test(name, deps = [], size = "small", **kwargs):
+def rcproxy_cc_test(name, deps = [], size = "small", tags = [], also_optimised = False, **kwargs):
+    """`also_optimised`: its subject depends on how it was compiled, as memory, threads and time do."""
     native.cc_test(
         name = name,
         size = size,
+        tags = tags + ([] if also_optimised else ["checked_only"]),
         features = _FEATURES,
         deps = deps + ["@com_google_googletest//:gtest_main"],
         **kwargs
@@ -44,7 +46,7 @@ def rcproxy_cc_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
             "//tools:fuzz": [],
             "//conditions:default": ["//testing:fuzz_replay_main"],
         }),
-        tags = ["fuzz"],
+        tags = ["fuzz", "checked_only"],
         **kwargs
     )
 
