@@ -20,6 +20,8 @@ absl::Status AtLeast(int64_t value, int64_t minimum, const std::string& flag) {
 
 // Ten years: more than anybody means, and little enough to be counted in nanoseconds.
 constexpr int64_t kSecondsMax = 10 * 365 * 86400LL;
+// The worker looks at its nodes ten times a second.
+constexpr int64_t kHealthTimeMinMs = 100;
 
 absl::Status AtMost(int64_t value, int64_t maximum, const std::string& flag) {
   if (value <= maximum) return absl::OkStatus();
@@ -206,6 +208,8 @@ absl::Status Config::ValidateLongestTimes() const {
       {reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1000, "client_stall_timeout"},
       {subscription_ping_ms, 1000, "subscription_ping_interval"},
+      {upstream_ping_ms, 1000, "upstream_ping_interval"},
+      {upstream_silence_ms, 1000, "upstream_silence_timeout"},
       {subscriber_output_soft_s, 1, "subscriber_output_soft_s"},
       {read_your_writes_ms, 1000, "read_your_writes"},
       {client_idle_timeout_s, 1, "timeout"},
@@ -216,6 +220,24 @@ absl::Status Config::ValidateLongestTimes() const {
   for (const auto& time : times) {
     absl::Status status = AtMost(time.value, kSecondsMax * time.unit_per_s, time.flag);
     if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Config::ValidateHealth() const {
+  if (upstream_ping_ms != 0 && upstream_ping_ms < kHealthTimeMinMs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--upstream_ping_interval must be 0 or at least ", kHealthTimeMinMs, "ms"));
+  }
+  if (upstream_silence_ms == 0) return absl::OkStatus();
+  if (upstream_silence_ms < kHealthTimeMinMs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--upstream_silence_timeout must be 0 or at least ", kHealthTimeMinMs, "ms"));
+  }
+  if (upstream_silence_ms >= request_timeout_ms) {
+    return absl::InvalidArgumentError(
+        "--upstream_silence_timeout must be smaller than --request_timeout, which ends the wait "
+        "otherwise");
   }
   return absl::OkStatus();
 }
@@ -241,6 +263,8 @@ absl::Status Config::Validate() const {
       {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
       {client_stall_timeout_ms, 1, "client_stall_timeout"},
       {subscription_ping_ms, 10, "subscription_ping_interval"},
+      {upstream_ping_ms, 0, "upstream_ping_interval"},
+      {upstream_silence_ms, 0, "upstream_silence_timeout"},
       {zone_spill_requests, 1, "zone_spill_requests"},
       {read_your_writes_ms, 0, "read_your_writes"},
       {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
@@ -277,6 +301,7 @@ absl::Status Config::Validate() const {
     return absl::InvalidArgumentError(
         "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
   }
+  if (absl::Status status = ValidateHealth(); !status.ok()) return status;
   if (!announce.empty() && face != Face::kCluster) {
     return absl::InvalidArgumentError("--announce needs --face=cluster: nobody would be told");
   }

@@ -123,6 +123,15 @@ DEFINE_bool(
     "PUBLISH goes to the primary of the channel's hash slot, instead of one primary for all "
     "channels: less for one node to do, but messages to different channels may change "
     "places");
+DEFINE_string(
+    upstream_ping_interval, "10s",
+    "A connection to a node that clients share and nobody has used for so long gets a PING, so "
+    "that a node that has gone is known before the next request; 0 = none does");
+DEFINE_string(
+    upstream_silence_timeout, "0",
+    "A node that owes replies and has sent nothing on any connection for so long is taken as "
+    "silent: all its connections are closed. Longer than the slowest script; 0 = each connection "
+    "is closed after --request_timeout");
 DEFINE_string(refresh_timeout, "1s", "Longest time one node may take to describe the cluster");
 DEFINE_uint32(
     topology_nodes_asked, 5,
@@ -272,6 +281,8 @@ absl::Status ReadTimes(Config* config) {
       {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
       {"subscription_ping_interval", FLAGS_subscription_ping_interval,
        &config->subscription_ping_ms},
+      {"upstream_ping_interval", FLAGS_upstream_ping_interval, &config->upstream_ping_ms},
+      {"upstream_silence_timeout", FLAGS_upstream_silence_timeout, &config->upstream_silence_ms},
   };
   for (const auto& time : times) {
     absl::Status status = ParseMilliseconds(time.flag, time.text, time.result);

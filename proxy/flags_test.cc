@@ -69,6 +69,8 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_TRUE(config.announce.empty());
   EXPECT_EQ(config.function_bytes_max, own.function_bytes_max);
   EXPECT_EQ(config.zero_copy_min_bytes, own.zero_copy_min_bytes);
+  EXPECT_EQ(config.upstream_ping_ms, own.upstream_ping_ms);
+  EXPECT_EQ(config.upstream_silence_ms, own.upstream_silence_ms);
 }
 
 TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
@@ -101,6 +103,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("own_connections_total_max", "70");
   Set("transaction_commands_max", "80");
   Set("transactions", "split");
+  Set("upstream_ping_interval", "3s");
+  Set("upstream_silence_timeout", "900ms");
   const absl::StatusOr<Config> config = ConfigFromFlags();
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->listen.size(), 2u);
@@ -132,6 +136,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->transactions, Transactions::kSplit);
   EXPECT_EQ(config->announce.size(), 2u);
   EXPECT_EQ(config->function_bytes_max, 0u);
+  EXPECT_EQ(config->upstream_ping_ms, 3000);
+  EXPECT_EQ(config->upstream_silence_ms, 900);
 }
 
 TEST_F(FlagsTest, TimesThatAreNoneNameTheFlag) {

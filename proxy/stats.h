@@ -108,6 +108,9 @@ class Counter {
   X(upstream_timeouts, counter, "Connections to nodes closed because a reply was overdue")         \
   X(upstream_probes, counter,                                                                      \
     "Connections to nodes that had been silent, which got a PING before any request")              \
+  X(upstream_pings, counter, "PINGs on connections to nodes that nobody had used for a while")     \
+  X(upstream_silences, counter,                                                                    \
+    "Nodes taken as silent: they owed replies, and sent nothing for --upstream_silence_timeout")   \
   X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \

@@ -181,6 +181,7 @@ void UpstreamConnection::OnReceived(Slice data) {
   if (resources_.config.read_prefer == ReadPreference::kNearest && !pending_.IsEmpty()) [[unlikely]]
     node_.NoteLatency(resources_.io.NowNs() - pending_.Front()->issued_ns);
   progress_ns_ = resources_.io.NowNs();
+  node_.NoteHeard(progress_ns_);
   resources_.stats.upstream_bytes_received.Add(data.size());
   std::string_view rest = data.view();
   while (!rest.empty()) {
@@ -451,6 +452,7 @@ void UpstreamConnection::Idle() {
   scanner_.Reset();
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
+  pinged_bytes_ = kNotPinged;
   waits_for_turn_ = false;
   unit_left_ = 0;
   unit_error_.clear();
@@ -478,11 +480,21 @@ bool UpstreamConnection::IsTimed() const {
 }
 
 void UpstreamConnection::CheckTimeout(int64_t now_ns) {
-  if (!IsTimed()) return;
-  if (now_ns - progress_ns_ < resources_.config.request_timeout_ms * kNsPerMs) return;
+  if (!OwesSince(now_ns - resources_.config.request_timeout_ms * kNsPerMs)) return;
   resources_.stats.upstream_timeouts.Add();
   node_.NoteSilence();
   Fail("no reply in time");
+}
+
+void UpstreamConnection::Ping() {
+  DCHECK(state_ == State::kReady && !HasRequests());
+  used_before_ping_ns_ = last_used_ns();
+  Request* ping = resources_.NewRequest();
+  ping->sink = Request::Sink::kIgnore;
+  ping->issued_ns = resources_.io.NowNs();
+  std::memcpy(Accept(ping, kPingCommand.size()), kPingCommand.data(), kPingCommand.size());
+  pinged_bytes_ = queued_bytes_;
+  resources_.stats.upstream_pings.Add();
 }
 
 void UpstreamConnection::CheckStall(int64_t now_ns) {

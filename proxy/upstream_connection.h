@@ -34,6 +34,8 @@ struct Redirect;
 
 namespace rcproxy::proxy {
 
+inline constexpr std::string_view kPingCommand = "*1\r\n$4\r\nPING\r\n";
+
 class HeldLink;
 class UpstreamConnection;
 class UpstreamNode;
@@ -156,6 +158,11 @@ class UpstreamConnection final : public uring::SocketListener,
   bool IsTimed() const;
   // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
   void CheckTimeout(int64_t now_ns);
+  // Whether a reply that time runs for has been owed, and nothing of it received, since `then_ns`.
+  bool OwesSince(int64_t then_ns) const { return IsTimed() && progress_ns_ <= then_ns; }
+  // Asks the node for a sign of life; a node that does not answer is found as by any request.
+  // Requires: ready, no request in it.
+  void Ping();
   // Gives back requests that wait for the connection to open, because their slots may have another
   // owner now.
   void ReleaseWaiting();
@@ -182,7 +189,12 @@ class UpstreamConnection final : public uring::SocketListener,
   }
   // Those that have been sent, or will be at the end of this turn.
   uint32_t in_flight() const { return in_flight_; }
-  int64_t last_used_ns() const { return progress_ns_; }
+  // When the node last sent something, or began to owe a reply.
+  int64_t progress_ns() const { return progress_ns_; }
+  // A PING is no use.
+  int64_t last_used_ns() const {
+    return queued_bytes_ == pinged_bytes_ ? used_before_ping_ns_ : progress_ns_;
+  }
   // What the node calls this client (CLIENT ID); 0 when that is not known. Own connections only.
   int64_t client_id() const { return client_id_; }
   size_t output_bytes() const { return output_.bytes(); }
@@ -214,6 +226,8 @@ class UpstreamConnection final : public uring::SocketListener,
     uring::Completion completion;  // First member: the handler casts back.
     UpstreamConnection* owner;
   };
+
+  static constexpr uint64_t kNotPinged = UINT64_MAX;
 
   void StartConnect();
   void FailSoon(const char* reason);
@@ -255,7 +269,9 @@ class UpstreamConnection final : public uring::SocketListener,
   int connecting_fd_ = -1;
   const char* connect_failure_ = "";  // What the connect timer will give as the reason.
   SocketAddress address_;             // Of the connect in flight; the node's may change meanwhile.
-  int64_t progress_ns_ = 0;       // When the node last sent something, or had nothing to answer.
+  int64_t progress_ns_ = 0;  // When the node last sent something, or had nothing to answer.
+  uint64_t pinged_bytes_ = kNotPinged;  // queued_bytes_ behind the last PING.
+  int64_t used_before_ping_ns_ = 0;
   uint64_t queued_bytes_ = 0;     // Ever put into output_.
   uint64_t submitted_bytes_ = 0;  // Ever handed to the kernel.
   uint64_t sent_bytes_ = 0;       // Ever taken by it.

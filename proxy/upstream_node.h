@@ -50,6 +50,9 @@ class UpstreamNode {
   const SocketAddress& socket_address() const { return socket_address_; }
 
   bool InBackoff() const { return resources_.io.NowNs() < connect_after_ns_; }
+  // Something has come from it, on any connection.
+  void NoteHeard(int64_t now_ns) { heard_ns_ = now_ns; }
+  int64_t heard_ns() const { return heard_ns_; }
   // It took a request and did not answer: until it has answered something, it gets no other.
   void NoteSilence() { is_silent_ = true; }
   bool is_silent() const { return is_silent_; }
@@ -109,6 +112,7 @@ class UpstreamNode {
   bool in_zone_ = false;
   int64_t left_out_until_ns_ = 0;
   int64_t latency_ns_ = 1;
+  int64_t heard_ns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // By LinkKind::index(); nullptr where that is of no kind. Each is opened when it is needed first.
   std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount> links_;

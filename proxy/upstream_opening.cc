@@ -20,7 +20,6 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr std::string_view kClientIdCommand = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
-constexpr std::string_view kPingCommand = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kReadOnlyCommand = "*1\r\n$8\r\nREADONLY\r\n";
 
 // What servers before 6.0 say to HELLO, and others to a version of the protocol they do not know.

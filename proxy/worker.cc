@@ -50,6 +50,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  host_.PublishCommands(std::move(commands));
                }),
       function_sync_(resources_, table_, router_),
+      node_health_(resources_, table_),
       client_context_{resources_, router_,   local_,    operations_,
                       pubsub_,    monitors_, tracking_, *this},
       batch_policy_(config.batch_wait_us),
@@ -363,6 +364,7 @@ void Worker::Tick() {
       timed_at_tick_ |= link.IsTimed() || link.stalled();
     });
   });
+  node_health_.OnTick(now_ns);
   table_.Sweep(now_ns);
   if (state_ == State::kDraining) EndBlocked();
   CheckMemory();
@@ -437,6 +439,7 @@ void Worker::AdvanceDrain() {
     refresher_.Stop();
     learner_.Stop();
     function_sync_.Stop();
+    node_health_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

@@ -28,6 +28,7 @@
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
 #include "proxy/monitors.h"
+#include "proxy/node_health.h"
 #include "proxy/operations/operations.h"
 #include "proxy/pubsub/channel_use.h"
 #include "proxy/pubsub/pubsub.h"
@@ -180,6 +181,7 @@ class Worker final : public WorkerClients,
   TopologyRefresher refresher_;
   CommandLearner learner_;
   FunctionSync function_sync_;
+  NodeHealth node_health_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;

@@ -79,12 +79,67 @@ TEST_F(SecondWorkerTest, DoesNotWakeWhileItIsIdle) {
 
 TEST_F(WorkerTest, TheFirstWorkerWakesForTheMapAlone) {
   config.slots_reload_interval_ms = 60'000;
+  config.upstream_ping_ms = 0;
   Start();
   SimPeer* peer = Connect();
   EXPECT_EQ(Ask(peer, Get("a") + Get("b")), "$-1\r\n$-1\r\n");
   TurnsIn(kSecond);
   EXPECT_EQ(resources().timers.size(), 1u);
   EXPECT_LE(TurnsIn(600 * kSecond), 100u);
+}
+
+TEST_F(SecondWorkerTest, WakesForAPingOnEachIdleConnectionAndForNothingElse) {
+  Make();
+  cluster.AssignSlots(0, 16383, cluster.node("A"));
+  cluster::Node node;
+  node.address = *cluster::ParseNodeAddress(cluster.Addresses()[0]);
+  node.is_primary = true;
+  worker().AdoptTopology(cluster::Topology({node}, {{0, {}}}, {{0, 16383, 0}}));
+  SimPeer* peer = Connect();
+  EXPECT_EQ(Ask(peer, Get("b")), "$-1\r\n");
+  const size_t turns = TurnsIn(600 * kSecond);
+  // Its reply comes a moment after the walk that asked; the next but one is a tenth later.
+  EXPECT_EQ(stats.upstream_pings.value(), 600u / 11);
+  // To send it, for its reply, for the tick that looks after it, and that has nothing more to do.
+  EXPECT_LE(turns, 5 * 60u);
+}
+
+// ---- nodes that say nothing
+
+TEST_F(WorkerTest, ANodeThatDiesWhileNobodyAsksIsKnownBeforeTheNextRequest) {
+  config.upstream_ping_ms = 2000;
+  config.request_timeout_ms = 1000;
+  config.slots_reload_interval_ms = 1'000'000;
+  Start();
+  SimPeer* peer = Connect();
+  EXPECT_EQ(Ask(peer, Get("a")), "$-1\r\n");
+  RunFor(kSecond);
+  cluster.OwnerOf("a").SetPaused(true);
+  RunFor(4 * kSecond);
+  EXPECT_EQ(stats.upstream_timeouts.value(), 1u);
+  EXPECT_EQ(stats.errors_outcome_unknown.value(), 0u) << "nobody had asked";
+  cluster.OwnerOf("a").SetPaused(false);
+  EXPECT_EQ(Ask(peer, Multibulk({"SET", "a", "1"})), "+OK\r\n");
+}
+
+TEST_F(WorkerTest, ASilentNodeIsGivenUpSoonerThanTheRequestTimeout) {
+  config.upstream_silence_ms = 300;
+  Start();
+  sim::FakeNode& replica = cluster.AddReplica("A2", cluster.node("A"));
+  SimPeer* reader = Connect();
+  SimPeer* writer = Connect();
+  EXPECT_EQ(Ask(reader, Get("b")), "$-1\r\n");
+  cluster.node("A").SetPaused(true);
+  reader->Write(Get("b"));
+  writer->Write(Multibulk({"SET", "b", "1"}));
+  const int64_t begin_ns = io.NowNs();
+  EXPECT_EQ(Await(writer, 1), kErrorOutcomeUnknown);
+  EXPECT_LE(io.NowNs() - begin_ns, 500 * kMillisecond);
+  EXPECT_EQ(stats.upstream_silences.value(), 1u);
+  EXPECT_EQ(reader->received(), "") << "a read waits for whoever can answer it";
+  cluster.Failover(replica);
+  EXPECT_EQ(Await(reader, 5), "$-1\r\n");
+  EXPECT_EQ(stats.upstream_timeouts.value(), 0u);
 }
 
 TEST_F(WorkerTest, TicksWhileARequestIsUnderWay) {

@@ -24,7 +24,11 @@ class HoldTest(IntegrationTest):
         super().tearDown()
 
     def counter(self, name):
-        for line in self.client.command("INFO", "proxy").decode().splitlines():
+        return self.counter_of(self.client, name)
+
+    @staticmethod
+    def counter_of(client, name):
+        for line in client.command("PROXY", "INFO").decode().splitlines():
             if line.startswith(f"rcproxy_{name}:"):
                 return int(line.split(":")[1])
         raise KeyError(name)
@@ -88,6 +92,26 @@ class HoldTest(IntegrationTest):
             self.assertEqual(client.command("GET", key), b"1")
         for node in self.cluster.nodes:
             node.command("CONFIG", "SET", "cluster-node-timeout", 1500)
+
+    def test_a_silent_node_is_given_up_before_the_request_timeout(self):
+        victim = self.cluster.primaries()[0]
+        replica = self.cluster.replicas(victim)[0]
+        key = next(key for key in (f"silent:{i}" for i in range(100)) if self.node_of(key) is victim)
+        flags = {"workers": 1, "request_timeout": "30s", "upstream_silence_timeout": "500ms",
+                 "upstream_ping_interval": "1s", "read_prefer": "prefer_primary"}
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy, proxy.client() as client:
+            client.ok("SET", key, "0")
+            self.eventually(lambda: replica.command("READONLY") and replica.command("GET", key) == b"0")
+            self.cluster.pause(victim)
+            try:
+                # Nobody asks: the PING finds it.
+                self.eventually(lambda: self.counter_of(client, "upstream_silences") > 0)
+                self.assertEqual(client.command("GET", key), b"0", "a replica serves what only reads")
+            finally:
+                self.cluster.wait_for_promotion(victim)
+                self.cluster.resume(victim)
+            self.assertEqual(client.command("INCR", key), 1)
+            self.assertEqual(self.counter_of(client, "upstream_timeouts"), 0)
 
     def test_healthy_as_soon_as_the_new_primary_serves(self):
         victim = self.node_of("{held}")
