@@ -78,32 +78,41 @@ class Result:
 
 
 class Chaos:
-    """Faults are methods named fault_*; those of LOSES may lose acknowledged writes, those of NEEDS_PROCESSES
-    need a cluster of our own."""
+    """Faults are methods named fault_*; those of LOSES may lose acknowledged writes, or execute late one whose outcome
+    was unknown; those of NEEDS_PROCESSES need a cluster of our own, those of NEEDS_RELAY a relay before it."""
 
-    LOSES = ("kill", "pause", "failover_force")
-    NEEDS_PROCESSES = ("kill", "pause")
+    LOSES = ("kill", "pause", "failover_force", "network_stall")
+    NEEDS_PROCESSES = ("kill", "pause", "replace")
+    NEEDS_RELAY = ("network_delay", "network_loss", "network_reset", "network_stall")
 
-    def __init__(self, cluster, proxy_address, seed, faults=None, say=print):
+    def __init__(self, cluster, proxy_address, seed, faults=None, say=print, relay=None):
         self.cluster = cluster
         self._proxy_address = proxy_address
         self._seed = seed
         self._random = random.Random(seed)
         self._say = say
-        self._faults = list(faults or self.known_faults(not isinstance(cluster, RemoteCluster)))
+        self._relay = relay
+        self._originals = list(cluster.nodes)
+        self._faults = list(faults or self.known_faults(not isinstance(cluster, RemoteCluster), relay is not None))
 
     @classmethod
-    def known_faults(cls, own_processes=True):
+    def known_faults(cls, own_processes=True, has_relay=True):
         names = sorted(name[len("fault_") :] for name in dir(cls) if name.startswith("fault_"))
-        return [name for name in names if own_processes or name not in cls.NEEDS_PROCESSES]
+        impossible = (() if own_processes else cls.NEEDS_PROCESSES) + (() if has_relay else cls.NEEDS_RELAY)
+        return [name for name in names if name not in impossible]
 
-    def run(self, seconds, threads=4):
+    def originals(self):
+        """Of the nodes that there were at the start, those that are members still."""
+        return [node for node in self._originals if node in self.cluster.nodes]
+
+    def run(self, seconds, threads=4, is_enough=lambda: False):
+        """For so long, or until `is_enough()`."""
         result = Result()
         load = Load(self._proxy_address, threads=threads, seed=self._seed, prefix=f"chaos{self._seed}").start()
         load.may_lose(any(name in self.LOSES for name in self._faults))
         began = time.monotonic()
         try:
-            while time.monotonic() - began < seconds:
+            while time.monotonic() - began < seconds and not is_enough():
                 name = self._random.choice(self._faults)
                 what = getattr(self, "fault_" + name)()
                 result.faults.append(f"{time.monotonic() - began:6.2f} s {name} {what}")
@@ -184,6 +193,68 @@ class Chaos:
         node = self._random.choice(self.cluster.running())
         killed = node.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         return f"{node}: {killed}"
+
+    def fault_replace(self):
+        """A new node joins and takes over from an old one, which leaves; those of the start go first."""
+        old = self._random.choice(self.originals() or self.cluster.running())
+        view = self.cluster.view()
+        primary_id = view[old.id]["primary"]
+        if primary_id is not None:
+            new = self.cluster.add_node(replica_of=self.cluster.node_by_id(primary_id))
+            how = "a replica"
+        elif self._random.random() < 0.5:
+            new = self.cluster.add_node(replica_of=old)
+            self.cluster.failover(new)
+            how = "its replica took over"
+        else:
+            new = self.cluster.add_node()
+            self.cluster.move_all_slots(old, [new])
+            for replica in self.cluster.replicas(old):
+                replica.command("CLUSTER", "REPLICATE", new.id)
+            how = "its slots moved"
+        self.cluster.wait_until_ok(60)
+        self.cluster.remove_node(old)
+        self.cluster.wait_until_ok(60)
+        return f"{old} by {new}: {how}; {len(self.originals())} of the first nodes are left"
+
+    # Of the network between rcproxy and a node; the nodes reach one another, and nobody takes over.
+
+    def fault_network_delay(self):
+        """Everything comes late, and not equally late."""
+        delay_ms, jitter_ms = self._random.randint(1, 100), self._random.randint(0, 50)
+        return self._disturb(2, delay_ms=delay_ms, jitter_ms=jitter_ms)
+
+    def fault_network_loss(self):
+        """Pieces are lost and repeated."""
+        return self._disturb(2, loss=self._random.uniform(0.01, 0.3))
+
+    def fault_network_stall(self):
+        """A pulled cable: nothing arrives, and nobody is told."""
+        return self._disturb(4, is_stalled=True)
+
+    def fault_network_reset(self):
+        """All connections are reset; new ones are, too, for a while or not."""
+        node = self._relayed_node()
+        if node is None:
+            return "nobody: no node that the relay leads to is left"
+        if self._random.random() < 0.5:
+            self._relay.reset(node.address)
+            return f"{node}, once"
+        return self._disturb(2, node, is_refused=True)
+
+    def _relayed_node(self):
+        nodes = [node for node in self.cluster.running() if self._relay.leads_to(node.address)]
+        return self._random.choice(nodes) if nodes else None
+
+    def _disturb(self, longest_s, node=None, **conditions):
+        node = node or self._relayed_node()
+        if node is None:
+            return "nobody: no node that the relay leads to is left"
+        duration_s = self._random.uniform(0.1, longest_s)
+        self._relay.set(node.address, **conditions)
+        time.sleep(duration_s)
+        self._relay.set(node.address)
+        return f"{node} for {duration_s:.1f} s: {conditions}"
 
     def _random_replica(self):
         self.cluster.wait_until_ok(60)

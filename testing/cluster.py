@@ -289,6 +289,8 @@ class Cluster(SlotMigration):
         self._wait(self._all_know_all, 20, f"{node} to join")
         if replica_of is not None:
             node.command("CLUSTER", "REPLICATE", replica_of.id)
+            # A primary takes no part in the failover to a replica that it has not heard of.
+            self._wait(lambda: self._all_take_for_replica(node, replica_of), 20, f"{node} to be known as a replica")
         self.wait_until_ok()
         return node
 
@@ -366,6 +368,9 @@ class Cluster(SlotMigration):
     def _all_know_all(self):
         running = self.running()
         return all(self._is_healthy(node.cluster_nodes(), other) for node in running for other in running)
+
+    def _all_take_for_replica(self, node, primary):
+        return all(other.cluster_nodes()[node.id]["primary"] == primary.id for other in self.running())
 
     def _wait(self, condition, timeout_s, what):
         deadline = time.monotonic() + timeout_s

@@ -24,12 +24,17 @@ class IntegrationTest(unittest.TestCase):
         cls.cluster = Cluster(**cls.cluster_options)
         try:
             cls.cluster.start()
-            cls.proxy = RcproxyProcess(cls.cluster.addresses(), {"workers": 2, **cls.proxy_flags})
+            cls.proxy = RcproxyProcess(cls.cluster.addresses(), {"workers": 2, **cls.flags()})
             cls.proxy.start()
         except BaseException:
             cls.cluster.stop()
             raise
         cls.pid = cls.proxy.pid
+
+    @classmethod
+    def flags(cls):
+        """For those that depend on the cluster, which is there when this is called."""
+        return cls.proxy_flags
 
     @classmethod
     def tearDownClass(cls):
