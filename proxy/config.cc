@@ -273,6 +273,7 @@ absl::Status Config::Validate() const {
       {subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
       {static_cast<int64_t>(subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
       {batch_wait_us, 0, "batch_wait_us"},
+      {own_connections_opening_max, 1, "own_connections_opening_max"},
       {maxclients, 1, "maxclients"},
       {client_pipeline_max, 1, "client_pipeline_max"},
       {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},

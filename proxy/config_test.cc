@@ -163,6 +163,7 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"topology_nodes_asked", [](Config* c) { c->topology_nodes_asked = 0; }},
       {"hold_timeout", [](Config* c) { c->hold_timeout_ms = -1; }},
       {"hold_timeout", [](Config* c) { c->hold_timeout_ms = INT64_MAX; }},
+      {"own_connections_opening_max", [](Config* c) { c->own_connections_opening_max = 0; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = -1; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = 99; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = INT64_MAX; }},

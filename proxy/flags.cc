@@ -97,6 +97,10 @@ DEFINE_uint32(
     own_connections_max, 10'000,
     "Most connections per node and worker that belong to one client each, which may block");
 DEFINE_uint32(own_connections_total_max, 50'000, "The same for all nodes together, per worker");
+DEFINE_uint32(
+    own_connections_opening_max, 256,
+    "Most of them that are being opened at a time, per node and worker: when a node comes back its "
+    "clients return in portions");
 DEFINE_uint32(transaction_commands_max, 1 << 20, "Most commands that one transaction may queue");
 DEFINE_string(
     transactions, "slot",
@@ -316,6 +320,7 @@ void ReadLimits(Config* config) {
   config->backend_idle_connections = FLAGS_backend_idle_connections;
   config->own_connections_max = FLAGS_own_connections_max;
   config->own_connections_total_max = FLAGS_own_connections_total_max;
+  config->own_connections_opening_max = FLAGS_own_connections_opening_max;
   config->transaction_commands_max = FLAGS_transaction_commands_max;
   config->spread_publishes = FLAGS_spread_publishes;
   config->monitor_lines_per_s = FLAGS_monitor_lines_per_s;

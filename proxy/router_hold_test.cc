@@ -161,6 +161,27 @@ TEST_F(RouterHoldTest, TheMapThatNamesANewPrimaryReleasesAll) {
   EXPECT_EQ(sim.stats.requests_held.value(), 0u);
 }
 
+// However many clients want something: what a node that comes back gets at once is what the window
+// holds, on one connection, and nobody has pestered it meanwhile.
+TEST_F(RouterHoldTest, TheStormAfterANodeHasComeBackIsAsLargeAsTheWindow) {
+  sim.config.hold_requests_max = 100;
+  sim.config.request_timeout_ms = 60'000;
+  StopA();
+  for (int i = 0; i < 1000; ++i) Send(&NewClient(), "SET b " + std::to_string(i));
+  sim.RunFor(10'000 * kMillisecond);
+  EXPECT_EQ(sim.stats.errors_shed.value(), 900u);
+  // From 20 ms on twice as long each time, then once a second; the jitter takes off at most half.
+  EXPECT_LE(sim.stats.upstream_connects.value(), 6u + 20u);
+  StartA();
+  ASSERT_TRUE(AwaitA());
+  Settle();
+  EXPECT_EQ(a.connections(), 1u);
+  std::string released;
+  for (int i = 0; i < 100; ++i) released += Wire("SET b " + std::to_string(i));
+  EXPECT_EQ(a.Take(), released);
+  EXPECT_EQ(sim.stats.requests_held.value(), 0u);
+}
+
 TEST_F(RouterHoldTest, TheMoreAreHeldTheLessOftenTheyAreTried) {
   StopA();
   for (int i = 0; i < 8200; ++i) Send(&NewClient(), "SET b 1");

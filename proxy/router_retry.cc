@@ -130,6 +130,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   if (!request->read_only) NoteWrite(request, *node);
   Request* asking = resources_.NewRequest();
   asking->sink = Request::Sink::kIgnore;
+  asking->issued_ns = resources_.io.NowNs();
   std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
               kAskingCommand.size());
   if (!link.CanAccept()) return Delay(request);  // It could not even begin to connect.

@@ -452,5 +452,17 @@ TEST_F(RouterRetryTest, OurOwnCommandsHearOfALossOnce) {
   EXPECT_TRUE(internal.replies.empty());
 }
 
+// A node that imports slots would else seem to be the slowest for a long time.
+TEST_F(RouterRetryTest, TheTimeOfAskingBeginsWhenItIsSent) {
+  sim.config.read_prefer = ReadPreference::kNearest;
+  sim.RunFor(100 * kSecond);
+  SendNow("GET b");
+  Reply(a, Ask(3300, 'B'));
+  EXPECT_EQ(b.Take(), Wire("ASKING") + Wire("GET b"));
+  Reply(b, "+OK\r\n$1\r\nv\r\n");
+  EXPECT_EQ(client.Take(), "$1\r\nv\r\n");
+  EXPECT_LT(table.NodeAt(AddressOf('B'))->latency_ns(), kSecond);
+}
+
 }  // namespace
 }  // namespace rcproxy::proxy

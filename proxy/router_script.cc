@@ -32,6 +32,7 @@ bool Router::HealScript(Request* request, UpstreamConnection* from) {
   const std::string load = resp::CommandOf({"SCRIPT", "LOAD", *body});
   Request* loading = resources_.NewRequest();
   loading->sink = Request::Sink::kIgnore;
+  loading->issued_ns = resources_.io.NowNs();
   std::memcpy(from->Accept(loading, load.size()), load.data(), load.size());
   resources_.stats.scripts_healed.Add();
   if (!from->CanAccept() || IsOvertaken(*request)) return false;

@@ -388,6 +388,7 @@ void UpstreamConnection::Fail(std::string_view reason) {
 void UpstreamConnection::Leave() {
   if (state_ == State::kIdle || state_ == State::kClosing) return;
   const bool connecting = state_ == State::kConnecting;
+  if (kind_.is_own && state_ != State::kReady) node_.OnOwnOpened();
   state_ = State::kClosing;
   connect_timer_.Disarm();
   if (stalled()) ListLink<InStallList>::Unlink();

@@ -1,6 +1,8 @@
 #include "proxy/upstream_node.h"
 
 #include <algorithm>
+#include <functional>
+#include <string>
 #include <utility>
 
 namespace rcproxy::proxy {
@@ -12,7 +14,8 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       resolver_(resolver),
       address_(std::move(address)),
       write_mark_(resources.writes.NewMark()),
-      random_(0x9e3779b97f4a7c15u * (address_.port + 1u)) {
+      // The time tells workers, and processes, apart.
+      random_(std::hash<std::string>()(address_.ToString()) ^ resources.io.NowNs()) {
   for (const bool resp3 : {false, true}) {
     for (const bool replica_reads : {false, true}) {
       const LinkKind kind = {.replica_reads = replica_reads, .resp3 = resp3};
@@ -48,6 +51,7 @@ void UpstreamNode::Resolve(UpstreamConnection* connection) {
 }
 
 void UpstreamNode::OnConnectFailed() {
+  if (InBackoff()) return;
   const Config& config = resources_.config;
   int64_t delay_ms = config.reconnect_delay_min_ms << std::min(failures_, 16);
   delay_ms = std::min(delay_ms, config.reconnect_delay_max_ms);
@@ -77,7 +81,9 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
   const auto usable = [resp3](const UpstreamConnection* link) {
     return link->kind().resp3 == resp3 && link->CanAccept();
   };
-  if (AreAllAtLimit()) return nullptr;
+  if (AreAllAtLimit() || own_opening_ >= resources_.config.own_connections_opening_max) {
+    return nullptr;
+  }
   const auto found = std::find_if(free_own_links_.rbegin(), free_own_links_.rend(), usable);
   UpstreamConnection* link = nullptr;
   if (found != free_own_links_.rend()) {

@@ -2,8 +2,9 @@
 //
 // Owner: NodeTable. Thread: the worker's.
 // Invariants: 1. the address never changes (a node that moves is another node); 2. back-off grows
-// from reconnect_delay_min to reconnect_delay_max with jitter, and is forgotten at the first
-// success.
+// from reconnect_delay_min to reconnect_delay_max with jitter, which differs between workers and
+// nodes, and is forgotten at the first success; 3. at most own_connections_opening_max connections
+// of single clients are opening, beside those that clients share.
 #pragma once
 
 #include <sys/socket.h>
@@ -35,8 +36,8 @@ class UpstreamNode {
   // nobody shares, or one that tracks (it would close, and what was read over it had to be
   // forgotten), or at the limit of those that one client has for itself.
   bool SetAside(UpstreamConnection* link);
-  // A connection for one request alone, until it is given back; nullptr in back-off and at the
-  // limit.
+  // A connection for one request alone, until it is given back; nullptr in back-off, at the limit,
+  // and while too many are opening.
   UpstreamConnection* TakeOwnLink(bool resp3);
   // Whether TakeOwnLink would find or make one, as far as its limit goes.
   bool HasRoomForOwnLink() const;
@@ -56,8 +57,13 @@ class UpstreamNode {
   // It took a request and did not answer: until it has answered something, it gets no other.
   void NoteSilence() { is_silent_ = true; }
   bool is_silent() const { return is_silent_; }
+  // Connections that break while the node is left alone already broke for the same reason: all of
+  // them are one failure.
   void OnConnectFailed();
   void OnConnectSucceeded();
+  // One of its own connections begins to open; it is open, or will not be.
+  void OnOwnOpening() { ++own_opening_; }
+  void OnOwnOpened() { --own_opening_; }
 
   // It appeared after the first map, a moment ago.
   void set_new_until_ns(int64_t new_until_ns) { new_until_ns_ = new_until_ns; }
@@ -104,6 +110,7 @@ class UpstreamNode {
   const uint32_t write_mark_;
   SocketAddress socket_address_;
   int failures_ = 0;
+  uint32_t own_opening_ = 0;
   int64_t connect_after_ns_ = 0;
   int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.

@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "cluster/command_table.h"
 #include "proxy/link_for_test.h"
 #include "proxy/sim_for_test.h"
 
@@ -16,6 +21,8 @@ using sim::kMillisecond;
 using sim::kSecond;
 using testing::ElementsAre;
 using State = UpstreamConnection::State;
+
+constexpr std::string_view kCommand = "*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n";
 
 class UpstreamNodeTest : public testing::Test, public LinkForTest {
  protected:
@@ -51,8 +58,66 @@ TEST_F(UpstreamNodeTest, BackoffGrowsToItsLimitWithJitterAndIsForgottenAtSuccess
 }
 
 TEST_F(UpstreamNodeTest, ManyFailuresDoNotOverflow) {
-  for (int i = 0; i < 200; ++i) upstream.OnConnectFailed();
-  EXPECT_LE(BackoffMs(), 1001);
+  for (int i = 0; i < 200; ++i) {
+    upstream.OnConnectFailed();
+    EXPECT_LE(BackoffMs(), 1001);
+  }
+}
+
+TEST_F(UpstreamNodeTest, ConnectionsThatBreakTogetherAreOneFailure) {
+  for (int i = 0; i < 1000; ++i) upstream.OnConnectFailed();
+  EXPECT_LE(BackoffMs(), 21) << "as after the first";
+  for (int i = 0; i < 1000; ++i) upstream.OnConnectFailed();
+  EXPECT_LE(BackoffMs(), 41);
+}
+
+// Many workers and processes lose a node at the same moment; they should not all come back at one.
+TEST_F(UpstreamNodeTest, NobodyWaitsAsLongAsTheOthers) {
+  sim.config.reconnect_delay_min_ms = sim.config.reconnect_delay_max_ms = 10'000;
+  std::set<int64_t> waits;
+  std::vector<std::unique_ptr<UpstreamNode>> nodes;
+  for (int i = 0; i < 10; ++i) {
+    sim.RunFor(kMillisecond);
+    const std::string host = i % 2 == 0 ? "10.0.0.1" : "10.0.0.2";
+    nodes.push_back(std::make_unique<UpstreamNode>(sim.resources, observer, resolver,
+                                                   cluster::NodeAddress{host, 7000}));
+  }
+  for (const auto& each : nodes) each->OnConnectFailed();
+  const int64_t failed_ns = sim.io.NowNs();
+  sim.RunUntil([&] {
+    std::erase_if(nodes, [&](const auto& each) {
+      if (each->InBackoff()) return false;
+      waits.insert((sim.io.NowNs() - failed_ns) / (100 * kMillisecond));
+      return true;
+    });
+    return nodes.empty();
+  });
+  EXPECT_GE(waits.size(), 5u) << "of 50 tenths of a second between the shortest and the longest";
+}
+
+TEST_F(UpstreamNodeTest, OnlySoManyConnectionsOfSingleClientsAreOpenedAtATime) {
+  sim.config.own_connections_opening_max = 2;
+  const auto use = [this](UpstreamConnection* own) {
+    Request* request = NewRequest(&client);
+    request->spec = &cluster::CommandNamed("blpop");
+    request->is_private = true;
+    std::memcpy(own->Accept(request, kCommand.size()), kCommand.data(), kCommand.size());
+  };
+  UpstreamConnection* first = upstream.TakeOwnLink(/*resp3=*/false);
+  use(first);
+  UpstreamConnection* second = upstream.TakeOwnLink(false);
+  use(second);
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
+  Settle();
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr) << "a connection is open after its greeting";
+  node.peer(0).Write(":1\r\n");  // CLIENT ID
+  Settle();
+  UpstreamConnection* third = upstream.TakeOwnLink(false);
+  ASSERT_NE(third, nullptr);
+  use(third);
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
+  second->Leave();
+  EXPECT_NE(upstream.TakeOwnLink(false), nullptr) << "one that will not open is opening no more";
 }
 
 TEST_F(UpstreamNodeTest, TheReplicaLinkIsAConnectionOfItsOwn) {

@@ -32,6 +32,7 @@ bool RefusesProtocol(std::string_view reply) {
 void UpstreamConnection::StartConnect() {
   CHECK(state_ == State::kIdle);
   state_ = State::kConnecting;
+  if (kind_.is_own) node_.OnOwnOpening();
   resources_.stats.upstream_connects.Add();
   connect_failure_ = "connect timeout";
   connect_timer_.Arm(resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs);
@@ -167,6 +168,7 @@ void UpstreamConnection::RefuseProtocol() {
 
 void UpstreamConnection::BecomeReady() {
   state_ = State::kReady;
+  if (kind_.is_own) node_.OnOwnOpened();
   resources_.resp3_known |= kind_.resp3;
   connect_timer_.Disarm();
   node_.OnConnectSucceeded();
