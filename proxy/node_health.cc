@@ -1,6 +1,7 @@
 #include "proxy/node_health.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "proxy/upstream_connection.h"
 #include "proxy/upstream_node.h"
@@ -10,6 +11,8 @@ namespace rcproxy::proxy {
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+// Longer than nearly all commands take, shorter than any cluster takes to agree on a failure.
+constexpr int64_t kSuspectNs = 500 * kNsPerMs;
 
 // Whether `link` is open and of a kind that clients share. Connections with subscriptions, and
 // those that track, are looked after by those who need them (--subscription_ping_interval).
@@ -19,7 +22,9 @@ bool IsLookedAfter(const UpstreamConnection& link) {
          link.state() == UpstreamConnection::State::kReady;
 }
 
-bool OwesSince(UpstreamNode& node, int64_t then_ns) {
+// Whether it has owed replies since `then_ns`, and sent nothing since.
+bool IsSilentSince(UpstreamNode& node, int64_t then_ns) {
+  if (node.heard_ns() > then_ns) return false;
   bool owes = false;
   node.ForEachLink(
       [&owes, then_ns](const UpstreamConnection& link) { owes |= link.OwesSince(then_ns); });
@@ -28,9 +33,10 @@ bool OwesSince(UpstreamNode& node, int64_t then_ns) {
 
 }  // namespace
 
-NodeHealth::NodeHealth(Resources& resources, RoutingTable& table)
+NodeHealth::NodeHealth(Resources& resources, RoutingTable& table, TopologySource& topology)
     : resources_(resources),
       table_(table),
+      topology_(topology),
       ping_interval_ns_(resources.config.upstream_ping_ms * kNsPerMs),
       silence_ns_(resources.config.upstream_silence_ms * kNsPerMs),
       ping_timer_(
@@ -39,6 +45,7 @@ NodeHealth::NodeHealth(Resources& resources, RoutingTable& table)
 void NodeHealth::OnTick(int64_t now_ns) {
   if (ping_interval_ns_ > 0 && !ping_timer_.armed()) ping_timer_.Arm(now_ns + ping_interval_ns_);
   if (silence_ns_ > 0) CheckSilence(now_ns);
+  if (now_ns - suspects_at_ns_ >= kSuspectNs) LookForSuspects(now_ns);
 }
 
 // A connection that opens, or has traffic, meanwhile is idle for long enough after `next_ns` only.
@@ -64,12 +71,36 @@ void NodeHealth::PingIdle() {
 void NodeHealth::CheckSilence(int64_t now_ns) {
   const int64_t then_ns = now_ns - silence_ns_;
   table_.ForEachNode([this, then_ns](UpstreamNode& node) {
-    if (node.heard_ns() > then_ns || !OwesSince(node, then_ns)) return;
-    resources_.stats.upstream_silences.Add();
-    node.NoteSilence();
-    node.ForEachLink([](UpstreamConnection& link) {
-      if (link.state() == UpstreamConnection::State::kReady) link.Fail("the node is silent");
-    });
+    if (IsSilentSince(node, then_ns)) GiveUp(node);
+  });
+}
+
+void NodeHealth::LookForSuspects(int64_t now_ns) {
+  bool any = false;
+  table_.ForEachNode([&any, now_ns](UpstreamNode& node) {
+    any = any || IsSilentSince(node, now_ns - kSuspectNs);
+  });
+  if (!any) return;
+  suspects_at_ns_ = now_ns;
+  topology_.RequestRefresh();
+}
+
+void NodeHealth::OnMap(const cluster::Topology& topology) {
+  const int64_t then_ns = resources_.io.NowNs() - kSuspectNs;
+  const std::vector<UpstreamNode*> owners = table_.Primaries();
+  for (const cluster::Node& each : topology.nodes()) {
+    if (each.is_online) continue;
+    UpstreamNode* node = table_.NodeAt(each.address);
+    if (std::ranges::find(owners, node) == owners.end() && IsSilentSince(*node, then_ns))
+      GiveUp(*node);
+  }
+}
+
+void NodeHealth::GiveUp(UpstreamNode& node) {
+  resources_.stats.upstream_silences.Add();
+  node.NoteSilence();
+  node.ForEachLink([](UpstreamConnection& link) {
+    if (link.state() == UpstreamConnection::State::kReady) link.Fail("the node is silent");
   });
 }
 

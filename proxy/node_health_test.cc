@@ -5,8 +5,10 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cluster/command_table.h"
+#include "cluster/topology.h"
 #include "proxy/errors.h"
 #include "proxy/router_for_test.h"
 #include "proxy/sim_for_test.h"
@@ -27,7 +29,7 @@ class NodeHealthTest : public testing::Test, public RouterForTest {
     OpenAll();
   }
   NodeHealth& health() {
-    if (health_ == nullptr) health_ = std::make_unique<NodeHealth>(sim.resources, table);
+    if (health_ == nullptr) health_ = std::make_unique<NodeHealth>(sim.resources, table, topology);
     return *health_;
   }
   void Tick() { health().OnTick(sim.io.NowNs()); }
@@ -178,6 +180,98 @@ TEST_F(NodeHealthTest, AClientThatBlocksIsOwedNothing) {
   EXPECT_EQ(silences(), 0u);
   EXPECT_EQ(own->state(), UpstreamConnection::State::kReady);
   own->Fail("the test is over");
+}
+
+// ---- what the others say of it
+
+class ReplacedNodeTest : public NodeHealthTest {
+ protected:
+  ReplacedNodeTest() {
+    sim.config.upstream_silence_ms = 0;
+    topology.requests = 0;
+  }
+  // B has A's slots, if `replaced`; A is down, if not `online`.
+  cluster::Topology MapAfter(bool replaced, bool online) {
+    cluster::Node old = NodeNamed('A', !replaced);
+    old.is_online = online;
+    const uint16_t owner = replaced ? 1 : 0;
+    return cluster::Topology({old, NodeNamed('B', true), NodeNamed('C', true)}, Shards(replaced),
+                             {{0, 5460, owner}, {5461, 10922, 1}, {10923, 16383, 2}});
+  }
+  void Adopt(const cluster::Topology& map) {
+    table.Adopt(map);
+    health().OnMap(map);
+    router.OnTopologyChanged();
+    Settle();
+  }
+
+ private:
+  static std::vector<cluster::Shard> Shards(bool replaced) {
+    if (replaced) return {{}, {1, {0}}, {2, {}}};
+    return {{0, {}}, {1, {}}, {2, {}}};
+  }
+};
+
+TEST_F(ReplacedNodeTest, TheMapIsReadWhenANodeOwesForAWhile) {
+  SendNow("GET b");
+  sim.RunFor(400 * kMillisecond);
+  Tick();
+  EXPECT_EQ(topology.requests, 0);
+  sim.RunFor(100 * kMillisecond);
+  Tick();
+  EXPECT_EQ(topology.requests, 1);
+  sim.RunFor(100 * kMillisecond);
+  Tick();
+  EXPECT_EQ(topology.requests, 1) << "twice a second is enough";
+  sim.RunFor(400 * kMillisecond);
+  Tick();
+  EXPECT_EQ(topology.requests, 2);
+}
+
+TEST_F(ReplacedNodeTest, WhatItOwesIsAskedOfItsSuccessorAtOnce) {
+  SendNow("GET b");
+  sim.RunFor(500 * kMillisecond);
+  Adopt(MapAfter(/*replaced=*/true, /*online=*/false));
+  EXPECT_EQ(silences(), 1u);
+  EXPECT_EQ(b.Take(), Wire("GET b"));
+  Reply(b, "$1\r\nv\r\n");
+  EXPECT_EQ(client.Take(), "$1\r\nv\r\n");
+}
+
+TEST_F(ReplacedNodeTest, AWriteThatItOwesHasAnUnknownOutcome) {
+  SendNow("SET b 1");
+  sim.RunFor(500 * kMillisecond);
+  Adopt(MapAfter(true, false));
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  EXPECT_EQ(b.Take(), "");
+}
+
+TEST_F(ReplacedNodeTest, WhileNobodyHasReplacedItItMayComeBack) {
+  SendNow("SET b 1");
+  sim.RunFor(500 * kMillisecond);
+  Adopt(MapAfter(/*replaced=*/false, /*online=*/false));
+  EXPECT_EQ(silences(), 0u);
+  Reply(a, "+OK\r\n");
+  EXPECT_EQ(client.Take(), "+OK\r\n");
+}
+
+TEST_F(ReplacedNodeTest, OneThatHandsOverAsPlannedAnswersWhatItHas) {
+  SendNow("SET b 1");
+  sim.RunFor(500 * kMillisecond);
+  Adopt(MapAfter(/*replaced=*/true, /*online=*/true));
+  EXPECT_EQ(silences(), 0u);
+  Reply(a, "+OK\r\n");
+  EXPECT_EQ(client.Take(), "+OK\r\n");
+}
+
+TEST_F(ReplacedNodeTest, OneThatHasJustAnsweredIsNotSilentWhateverTheMapSays) {
+  Send("GET b");
+  SendNow("GET f");
+  sim.RunFor(400 * kMillisecond);
+  Reply(a, "$1\r\n1\r\n");
+  sim.RunFor(200 * kMillisecond);
+  Adopt(MapAfter(true, false));
+  EXPECT_EQ(silences(), 0u);
 }
 
 TEST_F(NodeHealthTest, ZeroLeavesItToTheRequestTimeout) {

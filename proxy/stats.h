@@ -110,7 +110,7 @@ class Counter {
     "Connections to nodes that had been silent, which got a PING before any request")              \
   X(upstream_pings, counter, "PINGs on connections to nodes that nobody had used for a while")     \
   X(upstream_silences, counter,                                                                    \
-    "Nodes taken as silent: they owed replies, and sent nothing for --upstream_silence_timeout")   \
+    "Nodes given up: they owed replies, sent nothing, and were replaced or silent for too long")   \
   X(upstream_protocol_errors, counter, "Connections to nodes closed because of malformed replies") \
   X(topology_refreshes, counter, "Cluster maps received and understood")                           \
   X(topology_refresh_failures, counter, "Attempts to read the cluster map that failed")            \

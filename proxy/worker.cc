@@ -50,7 +50,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                  host_.PublishCommands(std::move(commands));
                }),
       function_sync_(resources_, table_, router_),
-      node_health_(resources_, table_),
+      node_health_(resources_, table_, *this),
       client_context_{resources_, router_,   local_,    operations_,
                       pubsub_,    monitors_, tracking_, *this},
       batch_policy_(config.batch_wait_us),
@@ -323,6 +323,7 @@ void Worker::AdoptTopology(const cluster::Topology& topology) {
   pubsub_.OnTopologyChanged();
   tracking_.OnTopologyChanged(moved);
   table_.Sweep(resources_.io.NowNs());
+  node_health_.OnMap(topology);
   router_.OnTopologyChanged();
   if (index_ != 0) return;
   learner_.OnMapAdopted();

@@ -154,6 +154,24 @@ TEST_F(WorkerTest, TicksWhileARequestIsUnderWay) {
   EXPECT_LE(io.NowNs() - begin_ns, 700 * kMillisecond);
 }
 
+TEST_F(WorkerTest, WhatAHangingNodeOwesIsAskedOfItsSuccessorAsSoonAsTheMapNamesIt) {
+  config.request_timeout_ms = 60'000;
+  config.slots_reload_interval_ms = 1'000'000;
+  Start();
+  sim::FakeNode& replica = cluster.AddReplica("A2", cluster.node("A"));
+  SimPeer* peer = Connect();
+  EXPECT_EQ(Ask(peer, Get("b")), "$-1\r\n");
+  cluster.node("A").Vanish();
+  peer->Write(Get("b"));
+  RunFor(2 * kSecond);
+  EXPECT_EQ(peer->received(), "");
+  cluster.Failover(replica);
+  const int64_t begin_ns = io.NowNs();
+  EXPECT_EQ(Await(peer, 5), "$-1\r\n");
+  EXPECT_LE(io.NowNs() - begin_ns, 1500 * kMillisecond);
+  EXPECT_EQ(stats.upstream_silences.value(), 1u);
+}
+
 // ---- clients
 
 TEST_F(WorkerTest, CountsClients) {
