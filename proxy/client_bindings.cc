@@ -53,6 +53,8 @@ void ClientConnection::DropBindings() {
 ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spec,
                                                           const CommandView& command,
                                                           Chunk* chunk) {
+  if (bindings_->tracker != nullptr)
+    replies_.SetNeeds(NeedsOfTracker(session_, spec.Has(cluster::kFlagWrite)));
   const Progress progress = ExecuteInBindings(spec, command, chunk);
   const bool tracks = bindings_ != nullptr && bindings_->tracker != nullptr;
   if (tracks && progress == Progress::kContinue) AfterTracked(spec, command);

@@ -238,7 +238,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
   if (client != nullptr && client->MayBeOvertaken()) [[unlikely]]
     observer_.OnOvertaking(request);
   if (request->needs.remembers && client != nullptr) [[unlikely]]
-    resources_.tracking->OnRead(*request, this);
+    resources_.tracking->OnRead(*request, request->pieces.empty() ? frame : "", this);
   DeliverReply(resources_, request, chunk, frame);
   if (is_set_aside_) [[unlikely]]
     Leave();

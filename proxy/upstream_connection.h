@@ -81,8 +81,9 @@ class SubscriptionSink {
 class TrackingSink {
  public:
   // The reply to `request`, of a client that caches what it reads, has come on `link` and will be
-  // delivered now. Requires: request.needs.remembers, and its client is there.
-  virtual void OnRead(const Request& request, UpstreamConnection* link) = 0;
+  // delivered now; `reply` is empty when it came in pieces. Requires: request.needs.remembers, and
+  // its client is there.
+  virtual void OnRead(const Request& request, std::string_view reply, UpstreamConnection* link) = 0;
   // `frame` is a complete push, on a connection that tracks.
   virtual void OnPush(UpstreamConnection* link, std::string_view frame) = 0;
   // A connection that tracks has closed: what was read over it may change unheard.

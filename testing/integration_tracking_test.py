@@ -12,6 +12,28 @@ from testing.standalone_server import StandaloneServer
 
 _KEYS = [f"cached:{number}" for number in range(60)]
 
+# What is there, and what a client with NOLOOP does, which changes it or not.
+_OWN_CHANGES = [
+    ("", "SET {n}k 1"), ("SET {n}k 1", "SET {n}k 1 XX"), ("SET {n}k 1", "SET {n}k 2 NX"),
+    ("", "SETEX {n}k 100 1"), ("", "PSETEX {n}k 100000 1"), ("", "MSET {n}k 1 {n}j 1"),
+    ("", "SETNX {n}k 1"), ("SET {n}k 1", "SETNX {n}k 2"), ("", "MSETNX {n}k 1 {n}j 1"),
+    ("SET {n}j 1", "MSETNX {n}k 1 {n}j 1"), ("SET {n}k 1", "GETSET {n}k 2"), ("SET {n}k 1", "GETDEL {n}k"),
+    ("", "GETDEL {n}k"), ("", "APPEND {n}k a"), ("SET {n}k a", "APPEND {n}k "), ("", "INCR {n}k"),
+    ("SET {n}k x", "INCR {n}k"), ("", "DECR {n}k"), ("", "INCRBY {n}k 0"), ("", "DECRBY {n}k 0"),
+    ("", "INCRBYFLOAT {n}k 0"), ("SET {n}k 1", "DEL {n}k"), ("SET {n}j 1", "DEL {n}k {n}j"), ("", "DEL {n}k"),
+    ("SET {n}k 1", "UNLINK {n}k"), ("SET {n}k 1", "EXPIRE {n}k 100"), ("", "EXPIRE {n}k 100"),
+    ("SET {n}k 1", "PEXPIRE {n}k -1"), ("SET {n}k 1", "EXPIREAT {n}k 9999999999"),
+    ("SET {n}k 1", "PEXPIREAT {n}k 9999999999999"), ("", "HSET {n}k f 1"), ("HSET {n}k f 1", "HSET {n}k f 1"),
+    ("HSET {n}k f 1", "HMSET {n}k f 1"), ("", "HSETNX {n}k f 1"), ("HSET {n}k f 1", "HSETNX {n}k f 2"),
+    ("", "HINCRBY {n}k f 0"), ("", "HINCRBYFLOAT {n}k f 0"), ("HSET {n}k f 1", "HDEL {n}k f"),
+    ("HSET {n}k f 1", "HDEL {n}k g"), ("", "LPUSH {n}k a"), ("", "RPUSH {n}k a"), ("", "LPUSHX {n}k a"),
+    ("LPUSH {n}k a", "LPUSHX {n}k a"), ("LPUSH {n}k a", "RPUSHX {n}k a"), ("LPUSH {n}k a", "LREM {n}k 0 a"),
+    ("LPUSH {n}k a", "LREM {n}k 0 b"), ("LPUSH {n}k a", "LSET {n}k 0 a"), ("", "SADD {n}k a"),
+    ("SADD {n}k a", "SADD {n}k a"), ("SADD {n}k a", "SREM {n}k a"), ("SADD {n}k a", "SREM {n}k b"),
+    ("", "ZADD {n}k 1 a"), ("ZADD {n}k 1 a", "ZADD {n}k 1 a"), ("ZADD {n}k 1 a", "ZREM {n}k a"),
+    ("", "GET {n}k"), ("", "NOSUCH {n}k"),
+]  # fmt: skip
+
 
 class Tracking(IntegrationTest):
     def connected(self, address, *commands):
@@ -105,6 +127,40 @@ class TrackingTest(Tracking):
         say(writer, "HSET", "hash", "f", 1)
         say(reader, "SET", "{t}a", 5)
         say(writer, "SET", "{t}a", 6)
+        return heard
+
+    def test_with_noloop_what_is_told_is_what_a_server_tells(self):
+        """Each command of a client that does not want to hear of itself; then another client's."""
+        server = self.standalone_server()
+        for preparation, command in _OWN_CHANGES:
+            expected = self.heard_with_noloop(server.address, preparation, command)
+            self.assertEqual(self.heard_with_noloop(self.proxy.address, preparation, command), expected, command)
+
+    def heard_with_noloop(self, address, preparation, command):
+        client = self.connected(address, ("HELLO", 3), ("CLIENT", "TRACKING", "ON", "NOLOOP"))
+        other = self.connected(address, ("HELLO", 3), ("CLIENT", "TRACKING", "ON"))
+        other.ok("DEL", "{n}k", "{n}j")
+        if preparation:
+            other.ok(*preparation.split(" "))
+        for reader in (client, other):
+            reader.ok("EXISTS", "{n}k")
+        conversation = [client.command(*command.split(" "))]
+        for writer in (None, self.client if address == self.proxy.address else self.connected(address)):
+            if writer is not None:
+                writer.ok("DEL", "{n}k")
+            conversation.append([self.all_heard(reader) for reader in (client, other)])
+        client.close()
+        other.close()
+        return conversation
+
+    def all_heard(self, client):
+        """Until nothing more can come: a command is answered, for which everybody waits."""
+        heard = []
+        for number in range(2):
+            time.sleep(0.01)
+            client.send(encode("ECHO", f"end {number}"))
+            while (reply := client.read_reply()) != f"end {number}".encode():
+                heard.append(reply)
         return heard
 
     def test_each_worker_and_every_node(self):
@@ -232,6 +288,7 @@ class Cache:
         self.values = {}
         self.random = random.Random(seed)
         self.opts_in = "OPTIN" in options
+        self.writes = "NOLOOP" in options
         self.teller = connect(address) if redirects else None
         if redirects:
             target = self.teller.ok("CLIENT", "ID")
@@ -283,7 +340,19 @@ class Cache:
                 self.values.pop(key, None)
             else:
                 self.values[key] = value
+        if self.writes:
+            self.write_one()
         self.hear()
+
+    def write_one(self):
+        """Its own change: it is not told of it, nor of what happens to the key then, until it reads it again."""
+        key = self.random.choice(_KEYS)
+        value = f"own:{self.replies}"
+        self.client.send(encode(*self.random.choice((
+            ("SET", key, value), ("SET", key, value, "NX"), ("SETNX", key, value), ("DEL", key), ("APPEND", key, "."),
+        ))))  # fmt: skip
+        if self.reply() not in (None, 0):
+            self.values.pop(key, None)
 
 
 class StaleValuesTest(Tracking):
@@ -291,7 +360,7 @@ class StaleValuesTest(Tracking):
     proxy_flags = {"workers": 2}
 
     # Options, and whether it redirects.
-    modes = (((), False), ((), False), (("OPTIN",), False), (("BCAST",), False),
+    modes = (((), False), (("NOLOOP",), False), (("OPTIN",), False), (("OPTIN", "NOLOOP"), False), (("BCAST",), False),
              (("BCAST", "PREFIX", "cached:"), False), ((), True), (("BCAST",), True))  # fmt: skip
 
     def write(self, seed):

@@ -44,7 +44,7 @@ class FeedsTest : public ::testing::Test,
   void OnJoined(bool joined) override { all = joined; }
   void OnGap() override { ++gaps; }
   // TrackingSink
-  void OnRead(const Request&, UpstreamConnection*) override {}
+  void OnRead(const Request&, std::string_view, UpstreamConnection*) override {}
   void OnPush(UpstreamConnection*, std::string_view) override {}
   void OnClosed(UpstreamConnection* link) override { feeds.OnClosed(&link->node()); }
   void OnOwnerChanged(uint16_t) override {}

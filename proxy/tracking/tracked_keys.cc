@@ -43,6 +43,13 @@ void TrackedKeys::Take(std::string_view key, std::vector<KeyReader*>* readers) {
   }
 }
 
+void TrackedKeys::Forget(KeyReader* reader, std::string_view key, const UpstreamConnection* link) {
+  const auto found = keys_.find(key);
+  if (found == keys_.end()) return;
+  const auto reading = reader->readings_.find(found->second.get());
+  if (reading != reader->readings_.end() && reading->second->link == link) Remove(reading->second);
+}
+
 void TrackedKeys::Forget(KeyReader* reader) {
   while (!reader->readings_.empty()) Remove(reader->readings_.begin()->second);
 }

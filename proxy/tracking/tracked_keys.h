@@ -69,6 +69,8 @@ class TrackedKeys {
   void Take(std::string_view key, std::vector<KeyReader*>* readers);
   // Of the key that was read first of all. Requires: not empty.
   std::string Oldest() const { return readings_.Front()->key->name; }
+  // What `reader` has read of `key` over `link` is forgotten.
+  void Forget(KeyReader* reader, std::string_view key, const UpstreamConnection* link);
   // All that `reader` has read is forgotten.
   void Forget(KeyReader* reader);
   // Those who have read something over `link`.

@@ -43,6 +43,18 @@ TEST_F(TrackedKeysTest, TellsWhoHasReadAKeyOnce) {
   EXPECT_FALSE(b.HasReadings());
 }
 
+TEST_F(TrackedKeysTest, OneReadingIsForgottenIfItWasOverThatLink) {
+  keys.Add(&a, "k", 7, Link(1));
+  keys.Add(&b, "k", 7, Link(1));
+  keys.Forget(&a, "other", Link(1));
+  keys.Forget(&a, "k", Link(2));
+  EXPECT_EQ(keys.readings(), 2u);
+  keys.Forget(&a, "k", Link(1));
+  keys.Forget(&a, "k", Link(1));
+  EXPECT_FALSE(a.HasReadings());
+  EXPECT_EQ(Take("k"), std::vector<KeyReader*>{&b});
+}
+
 TEST_F(TrackedKeysTest, AKeyReadAgainIsTheSameReadingOverTheNewLink) {
   keys.Add(&a, "k", 7, Link(1));
   keys.Add(&a, "k", 7, Link(2));

@@ -45,6 +45,7 @@ class Tracker final : public KeyReader {
 
 // What the commands of a client that tracks need. It reads from primaries: a replica may answer
 // with what it does not know to have changed after the change has been told.
-LinkNeeds NeedsOfTracker(const Session& session);
+// `writes`: it is a command that writes, of which a client with NOLOOP is not to be told.
+LinkNeeds NeedsOfTracker(const Session& session, bool writes = false);
 
 }  // namespace rcproxy::proxy

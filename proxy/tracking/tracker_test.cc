@@ -59,6 +59,15 @@ TEST_F(TrackerTest, CachingIsAnExceptionForTheNextCommand) {
   EXPECT_TRUE(Needs().remembers);
 }
 
+TEST_F(TrackerTest, WithNoLoopItsWritesAreLookedAtWhateverItCaches) {
+  session.protocol = resp::Protocol::kResp3;
+  options().mode = Mode::kOptIn;
+  EXPECT_FALSE(NeedsOfTracker(session, /*writes=*/true).remembers);
+  options().no_loop = true;
+  EXPECT_TRUE(NeedsOfTracker(session, /*writes=*/true).remembers);
+  EXPECT_FALSE(Needs().remembers);
+}
+
 TEST_F(TrackerTest, PrefixesAreBeginningsOfKeys) {
   options().prefixes = {"user:", "x"};
   EXPECT_TRUE(tracker.HasPrefixOf("user:1"));

@@ -8,6 +8,7 @@
 
 #include "cluster/command_keys.h"
 #include "cluster/hash_slot.h"
+#include "proxy/tracking/own_change.h"
 #include "proxy/upstream_node.h"
 #include "resp/writer.h"
 
@@ -115,17 +116,35 @@ UpstreamConnection* Tracking::TellerOf(const Tracker& tracker, const Request& re
   return feeds_.Of(node, request.issued_ns);
 }
 
-void Tracking::OnRead(const Request& request, UpstreamConnection* link) {
+void Tracking::OnRead(const Request& request, std::string_view reply, UpstreamConnection* link) {
   Tracker* tracker = TrackerOf(request);
   // Of an operation, such as SCAN, the command says whether keys are read.
   const bool reads = request.is_unit || !request.spec->keys.empty();
   if (tracker == nullptr || !reads || request.slot == Request::kNoSlot) return;
+  if (tracker->options().no_loop && link->kind().tracks_by == TracksBy::kReads)
+    ForgetOwnChange(tracker, request, reply, link);
   collected_.clear();
   CollectKeys(request.bytes.view());
   UpstreamConnection* teller = TellerOf(*tracker, request, link);
   if (teller == nullptr) return TellAfterReply(tracker);
   if (tracker->options().broadcast) return;
   Remember(tracker, collected_, teller);
+}
+
+// What it has read over another connection may have been read behind the change.
+void Tracking::ForgetOwnChange(Tracker* tracker, const Request& request, std::string_view reply,
+                               const UpstreamConnection* link) {
+  scanner_.Reset();
+  const resp::ScanStatus status = scanner_.Scan(request.bytes.view(), resp::kDefaultRequestLimits);
+  if (request.is_unit || status != resp::ScanStatus::kCommand) return;
+  const CommandView& command = scanner_.command();
+  const CommandSpec* spec = resources_.commands.FindFor(command);
+  if (spec == nullptr || !HasChangedItsKeys(*spec, command, reply)) return;
+  cluster::AnyKey(command, cluster::FindKeys(*spec, command), [&](std::string_view key) {
+    keys_.Forget(tracker, key, link);
+    return false;
+  });
+  CountKeys();
 }
 
 void Tracking::OnAsked(Tracker* tracker, const CommandSpec& spec, const CommandView& command) {

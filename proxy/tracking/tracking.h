@@ -15,7 +15,10 @@
 // Clients that broadcast, and those in RESP2, which hear through another client, are fed by a
 // connection to each primary that tells of all keys. When one has been away they forget everything.
 //
-// NOLOOP: nodes know one connection for all clients, so a client is told of its own changes, too.
+// NOLOOP: a node tells of a change once, and directly behind the reply to the command that made it,
+// if that came over the same connection. So a client is forgotten as a reader of a key when the
+// reply says for certain that it has changed the key itself: as on a server, which forgets it, too.
+// Where that is not certain (transactions, scripts, BCAST, RESP2) it is told.
 //
 // Owner: Worker. Thread: the worker's.
 // Invariants: 1. each reading is known to the node at the other end of its link, or its client has
@@ -84,7 +87,7 @@ class Tracking final : public TrackingSink, private FeedObserver {
   void OnTopologyChanged(bool moved);
 
   // TrackingSink
-  void OnRead(const Request& request, UpstreamConnection* link) override;
+  void OnRead(const Request& request, std::string_view reply, UpstreamConnection* link) override;
   void OnPush(UpstreamConnection* link, std::string_view frame) override;
   void OnClosed(UpstreamConnection* link) override;
   void OnOwnerChanged(uint16_t slot) override;
@@ -97,6 +100,8 @@ class Tracking final : public TrackingSink, private FeedObserver {
                                UpstreamConnection* link);
   void CollectKeys(std::string_view commands);
   void CollectKeys(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  void ForgetOwnChange(Tracker* tracker, const Request& request, std::string_view reply,
+                       const UpstreamConnection* link);
   void Remember(Tracker* tracker, ChangedKeys keys, UpstreamConnection* teller);
   void DropOldest();
   void Tell(Tracker* tracker, ChangedKeys keys);

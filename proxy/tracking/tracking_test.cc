@@ -110,6 +110,60 @@ TEST_F(TrackingTest, OfItsOwnChangeAClientHearsBehindTheReply) {
   EXPECT_EQ(Say(reader, "SET b 2"), kOk);
 }
 
+TEST_F(TrackingTest, WithNoLoopOnlyTheOthersHearOfAClientsOwnChange) {
+  Start();
+  sim::SimPeer* writer = Tracker("NOLOOP");
+  sim::SimPeer* reader = Tracker();
+  for (sim::SimPeer* peer : {writer, reader}) Say(peer, "MGET a b k");
+  EXPECT_EQ(Say(writer, "SET b 1"), kOk);
+  EXPECT_EQ(Heard(reader), Forget({"b"}));
+  EXPECT_EQ(Say(writer, "MSET a 1 b 1 k 1"), kOk) << "in parts";
+  EXPECT_EQ(Heard(reader).size(), Forget({"a"}).size() + Forget({"k"}).size());
+  EXPECT_EQ(stats.tracking_items.value(), 0u);
+  Change(kOfA);
+  EXPECT_EQ(Heard(writer), "") << "a server does not tell it either, until it reads again";
+  Say(writer, "GET b");
+  Change(kOfA);
+  EXPECT_EQ(Heard(writer), Forget({"b"}));
+}
+
+TEST_F(TrackingTest, WithNoLoopAChangeThatMayBeAnothersIsTold) {
+  Start();
+  sim::SimPeer* writer = Tracker("NOLOOP");
+  Say(writer, "MGET a b");
+  EXPECT_EQ(Say(writer, "DEL b"), ":0\r\n") << "it was not there";
+  Change(kOfA);
+  EXPECT_EQ(Heard(writer), Forget({"b"}));
+  Owner(kOfC).SetPaused(true);
+  Say(writer, "SET a mine");
+  Change(kOfC);
+  EXPECT_EQ(Heard(writer), Forget({"a"})) << "before its own";
+  Owner(kOfC).SetPaused(false);
+  EXPECT_EQ(Heard(writer), kOk);
+}
+
+// A read behind the change is on its way when the change is answered.
+TEST_F(TrackingTest, WithNoLoopWhatIsReadBehindTheOwnChangeIsRemembered) {
+  Start();
+  sim::SimPeer* writer = Tracker("NOLOOP");
+  Say(writer, "GET b");
+  writer->Write(Multibulk({"SET", "b", "1"}) + Multibulk({"GET", "b"}));
+  EXPECT_EQ(Heard(writer), kOk + Bulk("1"));
+  Change(kOfA);
+  EXPECT_EQ(Heard(writer), Forget({"b"}));
+}
+
+TEST_F(TrackingTest, WithNoLoopOwnChangesNeedNotBeOptedIn) {
+  Start();
+  sim::SimPeer* writer = Tracker("OPTIN NOLOOP");
+  Say(writer, "CLIENT CACHING YES");
+  Say(writer, "GET b");
+  EXPECT_EQ(Say(writer, "SET b 1"), kOk);
+  EXPECT_EQ(stats.tracking_items.value(), 0u);
+  Say(writer, "GET b");
+  EXPECT_EQ(stats.tracking_items.value(), 0u) << "not opted in";
+}
+
 TEST_F(TrackingTest, WhatIsReadInPartsIsRememberedInParts) {
   Start();
   sim::SimPeer* reader = Tracker();
