@@ -15,6 +15,9 @@ constexpr int64_t kReadyTimeoutNs = 30 * kSecond;
 // The time limits that DrawOptions draws are far below it.
 constexpr int64_t kReplyTimeoutNs = 60 * kSecond;
 constexpr int64_t kHealNs = 5 * kSecond;
+// Until the last change is told of: longer than a sign of life is waited for. That slots have moved
+// is known by then, as all keys have been read.
+constexpr int64_t kQuietNs = 10 * kSecond;
 
 }  // namespace
 
@@ -31,8 +34,8 @@ SimulatorResult Simulator::Run() {
   SimulatorResult result;
   result.setting = setting_;
   using Phase = std::string (Simulator::*)();
-  const Phase phases[] = {&Simulator::Chaos, &Simulator::AwaitReplies, &Simulator::Probe,
-                          &Simulator::CheckCluster, &Simulator::End};
+  const Phase phases[] = {&Simulator::Chaos,       &Simulator::AwaitReplies, &Simulator::Probe,
+                          &Simulator::CheckCaches, &Simulator::CheckCluster, &Simulator::End};
   if (!world_.StartSubject()) {
     result.problem = "the settings were not understood";
   } else if (!world_.RunUntil([this] { return world_.subject().IsReady(); }, kReadyTimeoutNs)) {
@@ -51,6 +54,7 @@ SimulatorResult Simulator::Run() {
     result.commands += client->commands();
     result.errors += client->errors();
   }
+  for (const auto& cache : caches_) result.commands += cache->commands();
   return result;
 }
 
@@ -73,6 +77,8 @@ void Simulator::DrawSetting() {
              plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
   DrawFaults();
   DrawOptions();
+  cache_count_ = static_cast<int>(random_.Between(0, SimulatorCache::kModes));
+  setting_ += Concat(", caches ", cache_count_);
 }
 
 void Simulator::DrawFaults() {
@@ -130,13 +136,18 @@ void Simulator::BuildCluster() {
 }
 
 void Simulator::MakeClients() {
-  std::vector<uint16_t> slots;
+  std::vector<std::string> keys;
   for (int i = 0; i < client_count_; ++i) {
     clients_.push_back(std::make_unique<SimulatorClient>(i, habits_, strict_, world_));
-    for (const std::string& key : clients_.back()->AllKeys()) {
-      slots.push_back(cluster::HashSlot(key));
-    }
+    for (std::string& key : clients_.back()->AllKeys()) keys.push_back(std::move(key));
   }
+  for (int i = 0; i < cache_count_; ++i) {
+    const auto mode = static_cast<SimulatorCache::Mode>(random_.Below(SimulatorCache::kModes));
+    caches_.push_back(std::make_unique<SimulatorCache>(i, mode, keys, world_));
+  }
+  for (std::string& key : SimulatorCache::OwnKeys()) keys.push_back(std::move(key));
+  std::vector<uint16_t> slots;
+  for (const std::string& key : keys) slots.push_back(cluster::HashSlot(key));
   std::sort(slots.begin(), slots.end());
   slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
   chaos_ = std::make_unique<SimulatorChaos>(plan_, std::move(slots), world_);
@@ -145,6 +156,7 @@ void Simulator::MakeClients() {
 void Simulator::RunUntilNextAction(int64_t end_ns) {
   int64_t next_ns = std::min(end_ns, chaos_->next_ns());
   for (const auto& client : clients_) next_ns = std::min(next_ns, client->next_ns());
+  for (const auto& cache : caches_) next_ns = std::min(next_ns, cache->next_ns());
   world_.RunFor(std::max<int64_t>(1, next_ns - world_.now_ns()));
 }
 
@@ -157,10 +169,15 @@ std::string Simulator::Chaos() {
       std::string problem = client->Step();
       if (!problem.empty()) return problem;
     }
+    for (const auto& cache : caches_) {
+      std::string problem = cache->Step();
+      if (!problem.empty()) return problem;
+    }
   }
   chaos_->Heal();
   world_.io().set_open_failure_one_in(0);
   for (const auto& client : clients_) client->CalmDown();
+  for (const auto& cache : caches_) cache->CalmDown();
   return "";
 }
 
@@ -171,12 +188,17 @@ std::string Simulator::AwaitReplies() {
       if (problem.empty()) problem = client->CheckReplies();
       if (!client->answered() && problem.empty()) return false;
     }
+    for (const auto& cache : caches_) {
+      if (problem.empty()) problem = cache->TakeReplies();
+      if (!cache->answered() && problem.empty()) return false;
+    }
     return true;
   };
   if (!world_.RunUntil(all_answered, kReplyTimeoutNs)) return "a reply has not come";
   if (!problem.empty()) return problem;
   uint64_t closed = 0, allowed = 0;
   for (const auto& client : clients_) closed += client->closed_by_subject();
+  for (const auto& cache : caches_) closed += cache->closed_by_subject();
   for (const char* name :
        {"clients_closed_output_limit", "clients_closed_memory", "clients_closed_partial_reply"}) {
     allowed += world_.subject().Counter(name).value_or(0);
@@ -188,7 +210,19 @@ std::string Simulator::AwaitReplies() {
 std::string Simulator::Probe() {
   world_.RunFor(kHealNs);
   for (const auto& client : clients_) client->SendProbe();
+  for (const auto& cache : caches_) cache->ReadAll();
   return AwaitReplies();
+}
+
+std::string Simulator::CheckCaches() {
+  if (caches_.empty()) return "";
+  world_.RunFor(kQuietNs);
+  for (const auto& cache : caches_) {
+    std::string problem = cache->TakeReplies();
+    if (problem.empty()) problem = cache->CheckValues();
+    if (!problem.empty()) return problem;
+  }
+  return "";
 }
 
 std::string Simulator::CheckCluster() {
@@ -235,6 +269,7 @@ std::string Simulator::ExecutionsOf(const std::string& key) {
 
 std::string Simulator::End() {
   for (const auto& client : clients_) client->Leave();
+  for (const auto& cache : caches_) cache->Leave();
   world_.RunFor(kSecond);
   std::string leaks = world_.subject().Leaks();
   if (!leaks.empty()) return Concat("kept after the last client:", leaks);

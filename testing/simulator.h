@@ -5,7 +5,8 @@
 //   2. no write is executed twice, and none that was refused is executed at all;
 //   3. reads and writes of one client on one key keep their order;
 //   4. once the cluster is well again, so is the service;
-//   5. at the end nothing is kept: connections, requests, buffers, descriptors.
+//   5. no client that caches what it reads keeps what has changed without being told;
+//   6. at the end nothing is kept: connections, requests, buffers, descriptors.
 //
 // Owner: the test or the command line tool. Thread: one. The same seed gives the same run.
 #pragma once
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "testing/sim_world.h"
+#include "testing/simulator_cache.h"
 #include "testing/simulator_chaos.h"
 #include "testing/simulator_client.h"
 
@@ -52,6 +54,7 @@ class Simulator {
   std::string Chaos();
   std::string AwaitReplies();
   std::string Probe();
+  std::string CheckCaches();
   std::string CheckCluster();
   std::string CheckExecutions();
   std::string End();
@@ -66,7 +69,9 @@ class Simulator {
   bool strict_ = true;
   bool link_resets_ = false;
   int client_count_ = 0;
+  int cache_count_ = 0;
   std::vector<std::unique_ptr<SimulatorClient>> clients_;
+  std::vector<std::unique_ptr<SimulatorCache>> caches_;
   std::unique_ptr<SimulatorChaos> chaos_;
   std::string setting_;
 };

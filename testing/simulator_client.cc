@@ -83,7 +83,7 @@ std::string SimulatorClient::CheckReplies() {
 }
 
 std::string SimulatorClient::CheckNext(std::string_view reply) {
-  if (requests_.empty()) return "a reply that nobody asked for";
+  if (requests_.empty() || reply.front() == '>') return "a reply that nobody asked for";
   const SimulatedRequest request = std::move(requests_.front());
   requests_.pop_front();
   std::string problem = model_.Check(request, reply);

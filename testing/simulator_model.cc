@@ -69,7 +69,7 @@ int64_t ReplySize(std::string_view bytes) {
     const int64_t size = header + *number + static_cast<int64_t>(kEnd.size());
     return size <= static_cast<int64_t>(bytes.size()) ? size : 0;
   }
-  if (bytes[0] != '*' && bytes[0] != '%') return -1;
+  if (bytes[0] != '*' && bytes[0] != '%' && bytes[0] != '>') return -1;
   int64_t size = header;
   for (int64_t i = bytes[0] == '%' ? -*number : 0; i < *number; ++i) {
     const int64_t element = ReplySize(bytes.substr(size));
@@ -81,7 +81,7 @@ int64_t ReplySize(std::string_view bytes) {
 
 std::vector<std::string_view> ReplyElements(std::string_view reply) {
   std::vector<std::string_view> elements;
-  if (reply.empty() || reply[0] != '*') return elements;
+  if (reply.empty() || (reply[0] != '*' && reply[0] != '>')) return elements;
   reply.remove_prefix(reply.find(kEnd) + kEnd.size());
   while (!reply.empty()) {
     const int64_t size = ReplySize(reply);

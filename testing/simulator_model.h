@@ -40,7 +40,7 @@ Outcome ClassifyReply(std::string_view reply);
 
 // The size of the complete reply at the front of `bytes`; 0: not complete; -1: malformed.
 int64_t ReplySize(std::string_view bytes);
-// The elements of an array reply, each with its framing; empty when it is not one.
+// The elements of an array reply or a push, each with its framing; empty when it is not one.
 std::vector<std::string_view> ReplyElements(std::string_view reply);
 
 // A command of a client, and where it stands in the histories of its keys.

@@ -37,9 +37,11 @@ TEST(ReplySizeTest, FindsTheEndOfAReply) {
   EXPECT_EQ(ReplySize("%1\r\n:1\r\n"), 0);
   EXPECT_EQ(ReplySize("*2\r\n:1\r\n$-1\r\n"), 13);
   EXPECT_EQ(ReplySize("*2\r\n:1\r\n"), 0);
+  EXPECT_EQ(ReplySize(">2\r\n:1\r\n_\r\n"), 11);
   EXPECT_EQ(ReplySize("HTTP\r\n"), -1);
   EXPECT_EQ(ReplyElements("*2\r\n:1\r\n$-1\r\n"),
             (std::vector<std::string_view>{":1\r\n", "$-1\r\n"}));
+  EXPECT_EQ(ReplyElements(">1\r\n_\r\n"), std::vector<std::string_view>{"_\r\n"});
 }
 
 TEST_F(SimulatorModelTest, ReadsShowWhatWasAppendedInOrder) {
