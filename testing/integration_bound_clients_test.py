@@ -10,7 +10,7 @@ import unittest
 
 from testing.integration_base import IntegrationTest
 from testing.rcproxy_process import RcproxyProcess
-from testing.resp_client import Disconnected, encode
+from testing.resp_client import Disconnected, RespClient, encode
 
 
 class Bystanders:
@@ -130,6 +130,19 @@ class Bound(IntegrationTest):
         self.fail(f"nothing is heard on {channel}")
 
 
+def proxy_gauge(address, name):
+    with RespClient(address) as client:
+        return int(client.ok("INFO", "proxy").split(b"rcproxy_%s:" % name.encode())[1].split(b"\r\n")[0])
+
+
+def accepts(address):
+    try:
+        with RespClient(address, timeout_s=1) as client:
+            return client.command("PING") == "PONG"
+    except (OSError, Disconnected):
+        return False
+
+
 class MovingSlotTest(Bound):
     def test_the_slot_moves_in_every_state(self):
         source, target = self.owner_and_another("{b}")
@@ -207,6 +220,45 @@ class LeavingTest(Bound):
         self.assertEqual(self.client.ok("EXISTS", "x"), 0)
         self.client.ok("RPUSH", "w1", "a")
         self.assertEqual(self.client.ok("LLEN", "w1"), 1)
+
+    def test_at_the_end_of_rcproxy_clients_whose_connection_is_not_there_yet_are_answered(self):
+        """Their node hangs: as after their time when it comes back, else that nothing has been executed."""
+        for comes_back in (True, False):
+            with self.subTest(comes_back=comes_back):
+                self.end_while_connections_open(comes_back)
+                self.cluster.wait_until_ok()
+                self.assertEqual(self.client.ok("EXISTS", "{w}list", "{w}other"), 0)
+
+    def end_while_connections_open(self, comes_back):
+        flags = {"workers": 1, "drain_timeout_s": 20, "request_timeout": "10s" if comes_back else "1s"}
+        node = self.node_of("{w}")
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy:
+            clients = [proxy.client() for _ in range(4)]
+            for client in clients:
+                self.addCleanup(client.close)
+            self.assertEqual(clients[0].ok("EXISTS", "{w}list"), 0)
+            self.cluster.pause(node)
+            for client, command in zip(clients, (
+                ("BLPOP", "{w}list", 0), ("BRPOPLPUSH", "{w}list", "{w}other", 100),
+                ("XREAD", "BLOCK", 0, "STREAMS", "{w}stream", 0), ("BZPOPMIN", "{w}set", 100),
+            )):  # fmt: skip
+                client.send(encode(*command))
+            self.eventually(lambda: proxy_gauge(clients[0].address, "own_connections") == 4)
+            stopping = threading.Thread(target=proxy.stop)
+            stopping.start()
+            try:
+                self.eventually(lambda: not accepts(proxy.address))
+                if comes_back:
+                    self.cluster.resume(node)
+                replies = [client.read_reply() for client in clients]
+            finally:
+                if node.paused:
+                    self.cluster.resume(node)
+                stopping.join()
+        if comes_back:
+            return self.assertEqual(replies, [None] * 4)
+        for reply in replies:
+            self.assert_error(reply, "ERR upstream unreachable: no node could take the command in time")
 
     def blocked_at_nodes(self):
         return sum(int(node.info("clients", "blocked_clients")) for node in self.cluster.primaries())

@@ -41,12 +41,6 @@ class TransactionTest(IntegrationTest):
         ):
             self.assertEqual(self.client.pipeline(commands), node.pipeline(commands), commands)
 
-    def test_keys_of_another_slot_spoil_it(self):
-        replies = self.client.pipeline([("MULTI",), ("SET", "one", 1), ("SET", "two", 2), ("EXEC",), ("EXISTS", "one")])
-        self.assertEqual(replies[2], RespError("CROSSSLOT Keys in request don't hash to the same slot"))
-        self.assertEqual(replies[3], RespError("EXECABORT Transaction discarded because of previous errors."))
-        self.assertEqual(replies[4], 0)
-
     def test_many_in_one_pipeline(self):
         commands, expected = [], []
         for i in range(200):
@@ -88,6 +82,22 @@ class TransactionTest(IntegrationTest):
         for thread in threads:
             thread.join(60)
         self.assertEqual(problems, [])
+
+
+class OneSlotTest(IntegrationTest):
+    """--transactions=slot, the default."""
+
+    def test_keys_of_another_slot_spoil_it(self):
+        replies = self.client.pipeline([("MULTI",), ("SET", "one", 1), ("SET", "two", 2), ("EXEC",), ("EXISTS", "one")])
+        self.assertEqual(replies[2], RespError("CROSSSLOT Keys in request don't hash to the same slot"))
+        self.assertEqual(replies[3], RespError("EXECABORT Transaction discarded because of previous errors."))
+        self.assertEqual(replies[4], 0)
+
+
+class TransactionWithSplitTest(TransactionTest):
+    """What has its keys in one slot is the same with --transactions=split."""
+
+    proxy_flags = {"transactions": "split"}
 
 
 class SplitTransactionTest(IntegrationTest):
@@ -155,7 +165,7 @@ class SplitTransactionTest(IntegrationTest):
 
 class WatchTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 1, "node_timeout_ms": 2000}
-    proxy_flags = {"workers": 2, "own_connections_max": 64}
+    proxy_flags = {"workers": 2}
 
     def own_connections(self):
         line = next(line for line in self.client.command("INFO", "proxy").split() if b"_own_connections:" in line)
@@ -215,16 +225,18 @@ class WatchTest(IntegrationTest):
             self.assertEqual(self.client.ok("GET", "{moved}a"), b"1")
 
     def test_at_the_limit_of_connections_there_is_an_error(self):
-        clients = [self.proxy.client() for _ in range(140)]
-        try:
-            replies = [client.command("WATCH", "{limit}") for client in clients[:128]]
-            self.assertEqual(replies.count("OK"), 128)
-            clients[128].socket.settimeout(20)
-            self.assert_error(clients[128].command("WATCH", "{limit}"), "ERR too many blocked clients")
-        finally:
-            for client in clients:
-                client.close()
-        self.eventually(lambda: self.client.command("WATCH", "{limit}") == "OK")
+        flags = {"workers": 1, "own_connections_max": 64, "request_timeout": "1s"}
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy:
+            clients = [proxy.client() for _ in range(65)]
+            try:
+                replies = [client.command("WATCH", "{limit}") for client in clients]
+                self.assertEqual(replies[:64], ["OK"] * 64)
+                self.assert_error(replies[64], "ERR too many blocked clients")
+                clients[0].close()
+                self.eventually(lambda: clients[64].command("WATCH", "{limit}") == "OK")
+            finally:
+                for client in clients:
+                    client.close()
 
     def test_at_the_limit_of_connections_to_all_nodes_there_is_an_error(self):
         flags = {"workers": 1, "own_connections_total_max": 3, "request_timeout": "500ms"}
@@ -247,6 +259,12 @@ class WatchTest(IntegrationTest):
         node.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         self.assertEqual(self.client.pipeline([("MULTI",), ("SET", "{lost}", 1), ("EXEC",)])[2], None)
         self.assertEqual(self.client.command("EXISTS", "{lost}"), 0)
+
+
+class WatchWithSplitTest(WatchTest):
+    """A watched transaction has its keys in one slot, also with --transactions=split."""
+
+    proxy_flags = {**WatchTest.proxy_flags, "transactions": "split"}
 
 
 if __name__ == "__main__":
