@@ -105,6 +105,7 @@ TEST_F(UpstreamNodeTest, OnlySoManyConnectionsOfSingleClientsAreOpenedAtATime) {
   };
   UpstreamConnection* first = upstream.TakeOwnLink(/*resp3=*/false);
   use(first);
+  Settle();
   UpstreamConnection* second = upstream.TakeOwnLink(false);
   use(second);
   EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
