@@ -68,6 +68,10 @@ ClientConnection::Progress ClientConnection::ExecuteInBindings(const CommandSpec
       !EndsBindings(spec)) {
     return QueueInTransaction(spec, command);
   }
+  // Keys are watched on a connection to the present database.
+  const bool watches = bindings_->watch != nullptr && bindings_->watch->is_watching;
+  if (watches && spec.name == "select" && command[1] != std::to_string(session_.database))
+    return Refuse(spec, "ERR SELECT of another database is not possible while keys are watched");
   const Subscriber* subscriber = bindings_->subscriber.get();
   if (subscriber != nullptr && subscriber->IsRestricted()) {
     if (!MayBeSaidBySubscriber(spec)) {
@@ -208,7 +212,8 @@ ClientConnection::Progress ClientConnection::Multi(const CommandSpec& spec) {
   session_.last_command = spec.id;
   ClientBindings& bindings = Bind();
   const int slot = bindings.watch != nullptr ? bindings.watch->slot : Transaction::kNoSlot;
-  bindings.transaction = std::make_unique<Transaction>(resources_.config, resources_.stats, slot);
+  bindings.transaction =
+      std::make_unique<Transaction>(resources_.config, resources_.stats, slot, session_.database);
   return ReplyLocally("+OK\r\n");
 }
 

@@ -46,6 +46,23 @@ TEST_F(ClientBindingsTest, ExecThatIsRefusedEndsItsTransaction) {
             "-EXECABORT Transaction discarded because of: Can't execute 'exec': only");
 }
 
+TEST_F(ClientBindingsTest, WhileKeysAreWatchedTheDatabaseStays) {
+  cluster.set_databases(4);
+  sim::FakeNode& owner = cluster.OwnerOf("a");
+  owner.SetScripted(true);
+  sim::SimPeer* client = Connect();
+  EXPECT_EQ(Say(client, "WATCH a"), "");
+  ASSERT_EQ(owner.pending().size(), 1u);
+  owner.Reply(owner.pending().front().connection, "+OK\r\n");
+  EXPECT_EQ(Heard(client), "+OK\r\n");
+  owner.SetScripted(false);
+  EXPECT_EQ(Say(client, "SELECT 3"),
+            "-ERR SELECT of another database is not possible while keys are watched\r\n");
+  EXPECT_EQ(Say(client, "SELECT 0"), "+OK\r\n");
+  EXPECT_EQ(Say(client, "UNWATCH"), "+OK\r\n");
+  EXPECT_EQ(Say(client, "SELECT 3"), "+OK\r\n");
+}
+
 TEST_F(ClientBindingsTest, ConfirmationsComeInAnyReplyMode) {
   sim::SimPeer* client = Connect();
   EXPECT_EQ(Say(client, "CLIENT REPLY OFF"), "");

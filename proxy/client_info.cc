@@ -92,8 +92,8 @@ std::string ClientInfoLine(const Session& session, std::string_view command, con
   return Concat(
       "id=", session.id, " addr=", PeerAddress(session), " laddr=", LocalAddress(session),
       " fd=", session.fd, " name=", extras.name, " age=", age_s, " idle=", idle_s,
-      " flags=", Flags(session, use), " db=0 sub=", counts[0], " psub=", counts[1],
-      " ssub=", counts[2], " multi=", use.queued, " qbuf=", use.input_bytes,
+      " flags=", Flags(session, use), " db=", session.database, " sub=", counts[0],
+      " psub=", counts[1], " ssub=", counts[2], " multi=", use.queued, " qbuf=", use.input_bytes,
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=", use.output_bytes,
       " tot-mem=", use.input_bytes + use.output_bytes, " events=r cmd=", command,
       " user=default redir=", session.tracking() != nullptr ? session.tracking()->redirect : -1,

@@ -19,11 +19,12 @@ TEST(ClientInfoTest, HasTheFieldsOfTheServersLine) {
   session.id = 12;
   session.created_ns = 1'000'000'000;
   session.last_command_ns = 4'900'000'000;
+  session.database = 3;
   session.Extras().name = "worker-1";
   session.Extras().library_name = "redis-py";
   session.Extras().library_version = "5.0.1";
   EXPECT_EQ(ClientInfoLine(session, "client|info"),
-            "id=12 addr=?:0 laddr=?:0 fd=-1 name=worker-1 age=3 idle=0 flags=N db=0 sub=0 psub=0 "
+            "id=12 addr=?:0 laddr=?:0 fd=-1 name=worker-1 age=3 idle=0 flags=N db=3 sub=0 psub=0 "
             "ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 "
             "omem=0 tot-mem=0 events=r cmd=client|info user=default redir=-1 resp=2 "
             "lib-name=redis-py lib-ver=5.0.1\n");

@@ -112,6 +112,7 @@ TEST_F(ClusterFaceTest, TheModeIsCluster) {
   EXPECT_NE(Ask("PROXY INFO server").find(" redis_mode:cluster "), std::string::npos);
   EXPECT_EQ(Ask("PROXY INFO cluster"), "$30 # Cluster cluster_enabled:1  ");
   EXPECT_EQ(Ask("CONFIG GET cluster-enabled"), "*2 $15 cluster-enabled $3 yes ");
+  local_.node_reply = "-ERR SELECT is not allowed in cluster mode\r\n";
   EXPECT_EQ(Ask("SELECT 1"), "-ERR SELECT is not allowed in cluster mode ");
   EXPECT_EQ(Ask("SELECT 0"), "+OK ");
   EXPECT_EQ(Ask("ASKING"), "+OK ");

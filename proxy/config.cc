@@ -275,6 +275,7 @@ absl::Status Config::Validate() const {
       {batch_wait_us, 0, "batch_wait_us"},
       {own_connections_opening_max, 1, "own_connections_opening_max"},
       {maxclients, 1, "maxclients"},
+      {databases_max, 1, "databases_max"},
       {client_pipeline_max, 1, "client_pipeline_max"},
       {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},
       {static_cast<int64_t>(memory_limit_bytes), 16 << 20, "memory_limit_bytes"},
@@ -292,6 +293,9 @@ absl::Status Config::Validate() const {
   }
   if (absl::Status status = ValidateLongestTimes(); !status.ok()) return status;
   if (absl::Status status = AtMost(redirects_max, 200, "redirects_max"); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = AtMost(databases_max, 1024, "databases_max"); !status.ok()) {
     return status;
   }
   if (client_output_hard_bytes < client_output_soft_bytes) {

@@ -99,6 +99,7 @@ struct Config {
   uint32_t own_connections_max = 10'000;        // Per worker and node.
   uint32_t own_connections_total_max = 50'000;  // Per worker.
   uint32_t own_connections_opening_max = 256;   // Per worker and node.
+  uint32_t databases_max = 16;
   uint32_t transaction_commands_max = 1 << 20;
   uint32_t subscriptions_per_client_max = 100'000;
   uint64_t subscriber_output_soft_bytes = 8 << 20;

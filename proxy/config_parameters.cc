@@ -173,6 +173,7 @@ constexpr Parameter kParameters[] = {
     {"compute_bytes_max", Field<&Config::compute_bytes_max>},
     {"connect_timeout", Milliseconds<&Config::connect_timeout_ms>},
     {"cross_slot", CrossSlotName},
+    {"databases_max", Field<&Config::databases_max>},
     {"debug_addr", Field<&Config::debug_addr>},
     {"drain_timeout_s", Field<&Config::drain_timeout_s>},
     {"face", FaceName},

@@ -171,6 +171,8 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"upstream_silence_timeout", [](Config* c) { c->upstream_silence_ms = 99; }},
       {"upstream_silence_timeout", [](Config* c) { c->upstream_silence_ms = 5000; }},
       {"maxclients", [](Config* c) { c->maxclients = 0; }},
+      {"databases_max", [](Config* c) { c->databases_max = 0; }},
+      {"databases_max", [](Config* c) { c->databases_max = 1025; }},
       {"client_pipeline_max", [](Config* c) { c->client_pipeline_max = 0; }},
       {"client_output_soft_bytes", [](Config* c) { c->client_output_soft_bytes = 4095; }},
       {"client_output_hard_bytes", [](Config* c) { c->client_output_hard_bytes = 5000; }},

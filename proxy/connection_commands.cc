@@ -8,6 +8,7 @@
 
 #include "cluster/command_errors.h"
 #include "proxy/client_commands.h"
+#include "proxy/database_refusal.h"
 #include "proxy/text.h"
 #include "proxy/version.h"
 #include "resp/number.h"
@@ -73,6 +74,36 @@ void Quit(LocalCall& call) {
   call.close = true;
 }
 
+// What the client is told when a node has refused; `refusal` where nodes have one database.
+std::string SelectError(std::string_view reply, std::string_view refusal) {
+  const bool has_one = reply.starts_with(DatabaseRefusal::kOnlyOne);
+  return has_one ? Concat("-", refusal, "\r\n") : std::string(reply);
+}
+
+// Asks for the database on a connection that selects it; the client hears that it has it only when
+// a node has agreed. Until then nothing else is asked for the client.
+class SelectDatabase final : public Operation {
+ public:
+  // `refusal`: what is answered for nodes that have one database.
+  SelectDatabase(Session& session, uint16_t database, std::string_view refusal)
+      : session_(session), before_(session.database), refusal_(refusal) {
+    session.SetDatabase(database);
+  }
+
+  void Next(std::span<const std::string_view> answers, Round* round) override {
+    if (answers.empty()) return round->AskAnyPrimary("*1\r\n$4\r\nPING\r\n", /*repeatable=*/true);
+    const std::string_view answer = answers[0];
+    if (!answer.starts_with('-')) return round->Finish("+OK\r\n");
+    session_.SetDatabase(before_);
+    round->Finish(SelectError(answer, refusal_));
+  }
+
+ private:
+  Session& session_;  // An operation ends before its client's session.
+  const uint16_t before_;
+  const std::string_view refusal_;
+};
+
 void Select(LocalCall& call) {
   int64_t index = 0;
   if (!resp::ParseStrictInteger(call.command[1], &index)) {
@@ -83,12 +114,21 @@ void Select(LocalCall& call) {
     return call.Error(Concat("ERR value is out of range, value must between ", Limits::min(),
                              " and ", Limits::max()));
   }
-  if (index != 0) {  // A cluster has one database.
-    return call.Error(call.facts.config->face == Face::kCluster
-                          ? "ERR SELECT is not allowed in cluster mode"
-                          : "ERR DB index is out of range");
+  const std::string_view refusal = call.facts.config->face == Face::kCluster
+                                       ? "ERR SELECT is not allowed in cluster mode"
+                                       : "ERR DB index is out of range";
+  if (index < 0 || index >= call.facts.config->databases_max) return call.Error(refusal);
+  const uint16_t database = static_cast<uint16_t>(index);
+  if (database == call.session.database) return call.Ok();
+  if (database == 0) {
+    call.session.SetDatabase(0);
+    return call.Ok();
   }
-  call.Ok();
+  if (const std::string_view error = call.host.DatabaseRefused(database); !error.empty()) {
+    call.reply = SelectError(error, refusal);
+    return;
+  }
+  call.operation = std::make_unique<SelectDatabase>(call.session, database, refusal);
 }
 
 void Auth(LocalCall& call) {
@@ -107,6 +147,7 @@ void Reset(LocalCall& call) {
   session.no_evict = session.no_touch = false;
   session.SetTracking(nullptr);
   session.SetReadsFrom(ReadsFrom::kDefault);
+  session.SetDatabase(0);
   session.SetProtocol(Protocol::kResp2);
   session.SetReplyMode(ReplyMode::kOn);
   if (session.extras != nullptr) session.extras->name.clear();  // The library stays what it is.
@@ -223,7 +264,7 @@ constexpr LocalHandlerRow kRows[] = {
     {"readonly", ReadOnly},
     {"readwrite", ReadWrite},
     {"reset", Reset, /*waits=*/true},
-    {"select", Select},
+    {"select", Select, /*waits=*/true},
 };
 
 }  // namespace

@@ -48,14 +48,47 @@ TEST(QuitTest, ClosesAfterOk) {
   EXPECT_EQ(local.after, LocalCommands::After::kClose);
 }
 
-TEST(SelectTest, ThereIsOneDatabase) {
+TEST(SelectTest, ADatabaseIsTheClientsWhenANodeHasAgreed) {
   LocalCommandsForTest local;
+  EXPECT_EQ(local.Ask("SELECT 3"), kOk);
+  EXPECT_EQ(local.after, LocalCommands::After::kOperation);
+  EXPECT_EQ(local.session.database, 3);
+  EXPECT_EQ(local.Ask("SELECT 3"), kOk);
+  EXPECT_EQ(local.after, LocalCommands::After::kContinue) << "nothing is to be asked";
+  local.node_reply = "-ERR DB index is out of range\r\n";
+  EXPECT_EQ(local.Ask("SELECT 5"), local.node_reply);
+  EXPECT_EQ(local.session.database, 3) << "it stays where it was";
+  local.database_refused = local.node_reply;
+  EXPECT_EQ(local.Ask("SELECT 6"), local.node_reply);
+  EXPECT_EQ(local.after, LocalCommands::After::kContinue) << "a node has just said so";
+  EXPECT_EQ(local.Ask("SELECT 0"), kOk);
+  EXPECT_EQ(local.session.database, 0);
+}
+
+TEST(SelectTest, ItHasToBeBelowTheLimit) {
+  LocalCommandsForTest local;
+  local.config.databases_max = 3;
+  EXPECT_EQ(local.Ask("SELECT 2"), kOk);
+  EXPECT_EQ(local.Ask("SELECT 3"), "-ERR DB index is out of range\r\n");
+  EXPECT_EQ(local.after, LocalCommands::After::kContinue) << "no node is asked";
+  EXPECT_EQ(local.session.database, 2);
+  EXPECT_EQ(local.Ask("RESET"), "+RESET\r\n");
+  EXPECT_EQ(local.session.database, 0);
+}
+
+TEST(SelectTest, WhereNodesHaveOneThereIsOneDatabase) {
+  LocalCommandsForTest local;
+  local.node_reply = "-ERR SELECT is not allowed in cluster mode\r\n";
   EXPECT_EQ(local.Ask("SELECT 0"), kOk);
   EXPECT_EQ(local.Ask("SELECT 1"), "-ERR DB index is out of range\r\n");
   EXPECT_EQ(local.Ask("SELECT -1"), "-ERR DB index is out of range\r\n");
   EXPECT_EQ(local.Ask("SELECT zero"), "-ERR value is not an integer or out of range\r\n");
   EXPECT_EQ(local.Ask("SELECT 2147483648"),
             "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n");
+  EXPECT_EQ(local.session.database, 0);
+  local.config.face = Face::kCluster;
+  EXPECT_EQ(local.Ask("SELECT 1"), local.node_reply);
+  EXPECT_EQ(local.Ask("SELECT 99"), local.node_reply);
 }
 
 TEST(HelloTest, DescribesAStandaloneServer) {

@@ -101,6 +101,9 @@ DEFINE_uint32(
     own_connections_opening_max, 256,
     "Most of them that are being opened at a time, per node and worker: when a node comes back its "
     "clients return in portions");
+DEFINE_uint32(databases_max, 16,
+              "Databases that clients may select where the nodes have several: each that is in use "
+              "takes connections of its own to every node; 1 = only database 0");
 DEFINE_uint32(transaction_commands_max, 1 << 20, "Most commands that one transaction may queue");
 DEFINE_string(
     transactions, "slot",
@@ -321,6 +324,7 @@ void ReadLimits(Config* config) {
   config->own_connections_max = FLAGS_own_connections_max;
   config->own_connections_total_max = FLAGS_own_connections_total_max;
   config->own_connections_opening_max = FLAGS_own_connections_opening_max;
+  config->databases_max = FLAGS_databases_max;
   config->transaction_commands_max = FLAGS_transaction_commands_max;
   config->spread_publishes = FLAGS_spread_publishes;
   config->monitor_lines_per_s = FLAGS_monitor_lines_per_s;

@@ -59,6 +59,7 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.own_connections_max, own.own_connections_max);
   EXPECT_EQ(config.own_connections_total_max, own.own_connections_total_max);
   EXPECT_EQ(config.own_connections_opening_max, own.own_connections_opening_max);
+  EXPECT_EQ(config.databases_max, own.databases_max);
   EXPECT_EQ(config.transaction_commands_max, own.transaction_commands_max);
   EXPECT_EQ(config.transactions, own.transactions);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
@@ -103,6 +104,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("function_bytes_max", "0");
   Set("own_connections_total_max", "70");
   Set("own_connections_opening_max", "20");
+  Set("databases_max", "4");
   Set("transaction_commands_max", "80");
   Set("transactions", "split");
   Set("upstream_ping_interval", "3s");
@@ -135,6 +137,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->face, Face::kCluster);
   EXPECT_EQ(config->own_connections_total_max, 70u);
   EXPECT_EQ(config->own_connections_opening_max, 20u);
+  EXPECT_EQ(config->databases_max, 4u);
   EXPECT_EQ(config->transaction_commands_max, 80u);
   EXPECT_EQ(config->transactions, Transactions::kSplit);
   EXPECT_EQ(config->announce.size(), 2u);

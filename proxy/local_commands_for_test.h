@@ -83,6 +83,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   LocalCommands commands{facts, static_cast<LocalHost&>(*this)};
   LocalCommands::After after = LocalCommands::After::kContinue;
   bool resp3_known = true;
+  std::string database_refused;
   int slots_served = 16384;
   WorkerClients* workers = nullptr;  // The only worker, where a test has one.
   std::string answer;                // Its last.
@@ -95,6 +96,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   }
   void AwaitTracking(int64_t, uint64_t) override {}
   bool Resp3Known() const override { return resp3_known; }
+  std::string_view DatabaseRefused(uint16_t) const override { return database_refused; }
   int SlotsServed() const override { return slots_served; }
   int64_t NowNs() const override { return 1'000'000'000; }
   const KnownCommands& Commands() const override { return known; }

@@ -64,6 +64,8 @@ class LocalHost {
   virtual void AwaitTracking(int64_t id, uint64_t wait_id) = 0;
   // A node has been seen to know HELLO 3, and none since that does not.
   virtual bool Resp3Known() const = 0;
+  // What a node has answered to SELECT of the database a moment ago; empty: nobody was refused.
+  virtual std::string_view DatabaseRefused(uint16_t database) const = 0;
   // How many slots have an owner now.
   virtual int SlotsServed() const = 0;
   virtual int64_t NowNs() const = 0;

@@ -66,13 +66,13 @@ bool IsShownToMonitors(const CommandSpec& spec) {
   return !spec.Has(cluster::kFlagAdmin) && spec.name != "monitor";
 }
 
-std::string MonitorLine(int64_t now_us, std::string_view client_address, const CommandSpec& spec,
+std::string MonitorLine(int64_t now_us, std::string_view client, const CommandSpec& spec,
                         const CommandView& command, size_t bytes_max) {
   constexpr int64_t kUsPerSecond = 1'000'000;
   char time[32];
   std::snprintf(time, sizeof(time), "+%lld.%06lld", static_cast<long long>(now_us / kUsPerSecond),
                 static_cast<long long>(now_us % kUsPerSecond));
-  std::string line = Concat(time, " [0 ", client_address, "]");
+  std::string line = Concat(time, " [", client, "]");
   size_t secrets = 0;
   for (size_t i = 0; i < command.size(); ++i) {
     line += ' ';

@@ -16,9 +16,8 @@ namespace rcproxy::proxy {
 bool IsShownToMonitors(const cluster::CommandSpec& spec);
 
 // +1339518083.107412 [0 127.0.0.1:60866] "set" "key" "value", with CR LF. `now_us` since 1970.
-// `bytes_max` bounds what is shown of one argument.
-std::string MonitorLine(int64_t now_us, std::string_view client_address,
-                        const cluster::CommandSpec& spec, const resp::CommandView& command,
-                        size_t bytes_max);
+// `client`: its database and address. `bytes_max` bounds what is shown of one argument.
+std::string MonitorLine(int64_t now_us, std::string_view client, const cluster::CommandSpec& spec,
+                        const resp::CommandView& command, size_t bytes_max);
 
 }  // namespace rcproxy::proxy

@@ -12,7 +12,7 @@ namespace {
 
 std::string Line(const std::vector<std::string>& words, std::string_view name, size_t max = 100) {
   const cluster::CommandForTest command(words);
-  return MonitorLine(1'339'518'083'107'412, "127.0.0.1:60866", cluster::CommandNamed(name),
+  return MonitorLine(1'339'518'083'107'412, "0 127.0.0.1:60866", cluster::CommandNamed(name),
                      command.view(), max);
 }
 

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "proxy/client_info.h"
 #include "proxy/monitor_line.h"
+#include "proxy/text.h"
 
 namespace rcproxy::proxy {
 
@@ -64,8 +65,9 @@ void Monitors::Note(const Session& session, const cluster::CommandSpec& spec,
     resources_.stats.monitor_lines_dropped.Add();
     return;
   }
-  host_.ShowOnAllWorkers(MonitorLine(absl::ToUnixMicros(absl::Now()), PeerAddress(session), spec,
-                                     command, kArgumentBytesMax));
+  const std::string client = Concat(session.database, " ", PeerAddress(session));
+  host_.ShowOnAllWorkers(
+      MonitorLine(absl::ToUnixMicros(absl::Now()), client, spec, command, kArgumentBytesMax));
 }
 
 bool Monitors::IsWithinRate() {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "proxy/upstream_connection.h"
 #include "proxy/upstream_node.h"
 
 namespace rcproxy::proxy {
@@ -38,16 +37,17 @@ Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
 
 // Among the replicas, and the primary if `with_primary`.
 UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool with_primary,
-                         bool resp3) {
+                         LinkKind at_primary) {
+  LinkKind at_replica = at_primary;
+  at_replica.replica_reads = true;
   const size_t replicas = shard.replicas.size();
   const size_t copies = replicas + (with_primary && shard.primary != nullptr ? 1 : 0);
   const uint32_t turn = shard.next_copy++;
   Copy best;
   for (size_t i = 0; i < copies; ++i) {
     const size_t index = (turn + i) % copies;
-    Copy copy = index < replicas
-                    ? CopyAt(config, shard.replicas[index], {.replica_reads = true, .resp3 = resp3})
-                    : CopyAt(config, shard.primary, {.resp3 = resp3});
+    Copy copy = index < replicas ? CopyAt(config, shard.replicas[index], at_replica)
+                                 : CopyAt(config, shard.primary, at_primary);
     if (turn % kTrialEvery == 0) copy.cost = 0;
     if (copy.link != nullptr && copy.IsBetterThan(best)) best = copy;
   }
@@ -57,23 +57,23 @@ UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool wit
 }  // namespace
 
 UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
-                               ReadPreference preference, bool resp3) {
+                               ReadPreference preference, LinkKind at_primary) {
   switch (preference) {
     case ReadPreference::kPrimary:
       return nullptr;
     case ReadPreference::kPreferPrimary: {
       if (shard.primary != nullptr) {
-        UpstreamConnection& link = shard.primary->link({.resp3 = resp3});
+        UpstreamConnection& link = shard.primary->link(at_primary);
         if (link.CanAccept()) return &link;
       }
-      return Best(config, shard, /*with_primary=*/false, resp3);
+      return Best(config, shard, /*with_primary=*/false, at_primary);
     }
     case ReadPreference::kReplica:
     case ReadPreference::kPreferReplica:
-      return Best(config, shard, /*with_primary=*/false, resp3);
+      return Best(config, shard, /*with_primary=*/false, at_primary);
     case ReadPreference::kAny:
     case ReadPreference::kNearest:
-      return Best(config, shard, /*with_primary=*/true, resp3);
+      return Best(config, shard, /*with_primary=*/true, at_primary);
   }
   return nullptr;
 }

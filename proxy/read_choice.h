@@ -11,6 +11,7 @@
 
 #include "proxy/config.h"
 #include "proxy/routing_table.h"
+#include "proxy/upstream_connection.h"
 
 namespace rcproxy::proxy {
 
@@ -21,9 +22,10 @@ constexpr ReadPreference PreferenceOfReaders(const Config& config) {
                                                         : config.read_prefer;
 }
 
-// The connection to the copy that serves the read; nullptr when none of those that `preference`
-// names first can be asked now (for kReplica: at all).
+// The connection to the copy that serves the read: of a kind that differs from `at_primary` only
+// where the copy is a replica. nullptr when none of those that `preference` names first can be
+// asked now (for kReplica: at all).
 UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
-                               ReadPreference preference, bool resp3);
+                               ReadPreference preference, LinkKind at_primary);
 
 }  // namespace rcproxy::proxy

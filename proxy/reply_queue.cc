@@ -76,9 +76,13 @@ void ReplyQueue::OnPartAnswered(size_t bytes) {
   held_bytes_ += bytes;
 }
 
-void ReplyQueue::SetNeeds(LinkNeeds needs) {
-  DCHECK((needs.resp3 == needs_.resp3 && needs.tracks_by == needs_.tracks_by) || size_ <= 1);
+void ReplyQueue::SetNeeds(LinkNeeds needs, uint16_t database) {
+  DCHECK((needs.resp3 == needs_.resp3 && needs.tracks_by == needs_.tracks_by &&
+          database == database_) ||
+         size_ <= 1);
   needs_ = needs;
+  needs_.has_database = database != 0;
+  database_ = database;
 }
 
 void ReplyQueue::SetMode(ReplyMode mode) {

@@ -59,10 +59,11 @@ class ReplyQueue {
   // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
   void Abandon();
 
-  // How requests pushed from now on are sent. Requires, for other connections than before: empty(),
-  // but for the operation that changes it; on two connections to a node requests would overtake one
-  // another.
-  void SetNeeds(LinkNeeds needs);
+  // How requests pushed from now on are sent, and in which database they are executed. Requires,
+  // for other connections than before: empty(), but for the operation that changes it; on two
+  // connections to a node requests would overtake one another.
+  void SetNeeds(LinkNeeds needs, uint16_t database = 0);
+  uint16_t database() const { return database_; }
   bool resp3() const { return needs_.resp3; }
   // What becomes of the replies to commands from now on.
   void SetMode(ReplyMode mode);
@@ -145,6 +146,7 @@ class ReplyQueue {
   Request::Sink sink_ = Request::Sink::kClient;
   Request::Sink next_sink_ = Request::Sink::kClient;
   LinkNeeds needs_;
+  uint16_t database_ = 0;
   bool blocking_ = false;
   bool broken_ = false;
   bool has_strays_ = false;

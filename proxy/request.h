@@ -64,6 +64,8 @@ struct LinkNeeds {
   TracksBy tracks_by : 2 = TracksBy::kNothing;
   bool prefers_replica : 1 = false;
   bool remembers : 1 = false;  // The client caches what it reads: see TrackingSink.
+  // Its database is not 0: ReplyQueue::database.
+  bool has_database : 1 = false;
 };
 static_assert(sizeof(LinkNeeds) == 1);
 

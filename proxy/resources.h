@@ -12,6 +12,7 @@
 
 #include "proxy/batch_policy.h"
 #include "proxy/config.h"
+#include "proxy/database_refusal.h"
 #include "proxy/known_commands.h"
 #include "proxy/output_queue.h"
 #include "proxy/recycle_pool.h"
@@ -136,6 +137,7 @@ struct Resources {
 
   WriteHistory writes;
 
+  DatabaseRefusal database_refusal;
   bool resp3_known = false;  // The last node that was greeted with HELLO 3 knew it.
 
   DirtyList dirty_clients;

@@ -291,7 +291,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     if (request->needs.prefers_replica && MayAskReplica(*request)) [[unlikely]] {
       const ReadPreference preference = PreferenceOfReaders(resources_.config);
       UpstreamConnection* link =
-          ChooseCopy(resources_.config, shard, preference, request->needs.resp3);
+          ChooseCopy(resources_.config, shard, preference, PrimaryLinkFor(*request));
       if (link != nullptr || preference == ReadPreference::kReplica) {
         link != nullptr ? resources_.stats.reads_balanced.Add() : NoteUnreachable(request);
         return link;

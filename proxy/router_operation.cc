@@ -114,7 +114,8 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
   if (request->spec->Has(cluster::kFlagWrite)) NoteWrite(request, *node);  // BLPOP is repeatable.
   HeldLink* const held = request->is_pinned ? request->split_parent->held : nullptr;
   const bool has_one = held != nullptr && held->link() != nullptr;
-  UpstreamConnection* link = has_one ? held->link() : node->TakeOwnLink(request->needs.resp3);
+  UpstreamConnection* link =
+      has_one ? held->link() : node->TakeOwnLink(request->needs.resp3, DatabaseOf(*request));
   if (held != nullptr && link != nullptr && !has_one) held->Take(link);
   if (link == nullptr) {
     const bool at_limit = !node->InBackoff();

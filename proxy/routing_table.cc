@@ -157,7 +157,9 @@ void RoutingTable::Sweep(int64_t now_ns) {
       if (link.HasRequests() || link.state() != UpstreamConnection::State::kReady) return;
       if (link.kind().is_subscription) return;  // PubSub knows when it is not needed.
       const bool surplus = config.backend_idle_connections == 0 && idle_ns > 0;
-      const bool unused = surplus && !link.is_held() && now_ns - link.last_used_ns() > idle_ns;
+      const int64_t unused_ns = now_ns - link.last_used_ns();
+      const bool few_need_it = link.kind().database != 0 && unused_ns > kOwnLinkIdleNs;
+      const bool unused = !link.is_held() && ((surplus && unused_ns > idle_ns) || few_need_it);
       const bool tracks = link.kind().tracks_by != TracksBy::kNothing;  // Tracking knows, too.
       if (!node.retired() && (!unused || tracks)) return;
       // Whether the node restarts from now on will not be seen.

@@ -68,6 +68,7 @@ struct Session {
   bool no_touch = false;
   bool is_reader = false;  // Came through --replica_addr: by default replicas serve its reads.
   resp::Protocol protocol = resp::Protocol::kResp2;
+  uint16_t database = 0;
   ReadsFrom reads_from = ReadsFrom::kDefault;
   uint16_t last_command = kNoCommand;  // CommandSpec::id
   std::unique_ptr<SessionExtras> extras;
@@ -96,6 +97,10 @@ struct Session {
   }
   void SetProtocol(resp::Protocol value) {
     protocol = value;
+    if (observer != nullptr) observer->OnSessionChanged();
+  }
+  void SetDatabase(uint16_t value) {
+    database = value;
     if (observer != nullptr) observer->OnSessionChanged();
   }
   void SetReadsFrom(ReadsFrom value) {

@@ -68,6 +68,8 @@ class Counter {
   X(errors_shed, counter,                                                                          \
     "Requests answered with an error: too many waited for their shard already")                    \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
+  X(databases_refused, counter,                                                                    \
+    "Node connections that a node refused the database that clients have selected")                \
   X(own_connections, gauge, "Node connections in use by one client that may block")                \
   X(clients_blocked, gauge, "Clients that a node keeps waiting: BLPOP, for example")               \
   X(connections_set_aside, counter,                                                                \

@@ -49,10 +49,11 @@ bool MayBeQueued(const CommandSpec& spec) {
 
 }  // namespace
 
-Transaction::Transaction(const Config& config, Stats& stats, int watched_slot)
+Transaction::Transaction(const Config& config, Stats& stats, int watched_slot, uint16_t database)
     : config_(config),
       stats_(stats),
-      may_split_(config.transactions == Transactions::kSplit && watched_slot == kNoSlot) {
+      may_split_(config.transactions == Transactions::kSplit && watched_slot == kNoSlot),
+      database_(database) {
   if (watched_slot == kNoSlot) return;
   parts_.emplace_back().slot = watched_slot;
   part_of_slot_.emplace(watched_slot, 0);
@@ -76,8 +77,11 @@ std::string Transaction::Queue(const CommandSpec& spec, const CommandView& comma
         "ERR Command not allowed inside a transaction through rcproxy: it concerns more than one "
         "node");
   }
-  // A server with several databases would change that of the connection, which others share.
-  if (spec.name == "select" && command[1] != "0") return Refuse("ERR DB index is out of range");
+  // It would change that of the connection, which others share.
+  if (spec.name == "select" && command[1] != std::to_string(database_)) {
+    return Refuse(
+        "ERR SELECT of another database is not allowed inside a transaction through rcproxy");
+  }
   if (bytes_ + command.bytes().size() > config_.request_bytes_max)
     return RefuseAsTooBig("ERR transaction too big: it has more bytes than a command may have");
   if (part_of_command_.size() >= config_.transaction_commands_max) {

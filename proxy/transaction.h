@@ -44,8 +44,10 @@ class Transaction {
  public:
   static constexpr int kNoSlot = -1;
 
-  // `watched_slot` is that of the keys that the client watches. Both objects outlive this.
-  Transaction(const Config& config, Stats& stats, int watched_slot = kNoSlot);
+  // `watched_slot` is that of the keys that the client watches, `database` the one it has selected.
+  // Both objects outlive this.
+  Transaction(const Config& config, Stats& stats, int watched_slot = kNoSlot,
+              uint16_t database = 0);
 
   // Queues the command or spoils the transaction. Returns the reply. Requires: arity checked.
   std::string Queue(const cluster::CommandSpec& spec, const resp::CommandView& command);
@@ -69,6 +71,7 @@ class Transaction {
   const Config& config_;
   Stats& stats_;
   const bool may_split_;
+  const uint16_t database_;
   std::vector<TransactionPart> parts_;
   std::unordered_map<int, uint32_t> part_of_slot_;
   std::vector<uint32_t> part_of_command_;

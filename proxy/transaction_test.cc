@@ -67,7 +67,9 @@ TEST_F(TransactionTest, CommandsForManyNodesOrForTheConnectionAreRefused) {
 // On a server that has several it would be the database of everybody who shares the connection.
 TEST_F(TransactionTest, TheDatabaseOfTheConnectionStaysWhatItIs) {
   EXPECT_EQ(Queue("SELECT 0"), queued_);
-  EXPECT_EQ(Queue("SELECT 1"), "-ERR DB index is out of range\r\n");
+  EXPECT_EQ(Queue("SELECT 1"),
+            "-ERR SELECT of another database is not allowed inside a transaction through "
+            "rcproxy\r\n");
   EXPECT_TRUE(transaction_.spoiled());
 }
 

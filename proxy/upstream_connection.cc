@@ -56,6 +56,8 @@ uint32_t CountCommands(std::string_view bytes) {
 
 }  // namespace
 
+uint16_t SelectedDatabase(const Request& request) { return ClientOf(&request)->database(); }
+
 UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& observer,
                                        UpstreamNode& node, LinkKind kind)
     : resources_(resources),

@@ -48,8 +48,9 @@ struct LinkKind {
   bool is_own = false;                      // Has one request at a time, which may block.
   bool is_subscription = false;             // Carries messages, and the questions of PubSub.
   TracksBy tracks_by = TracksBy::kNothing;  // CLIENT TRACKING ON. Requires, if it does: resp3.
+  uint16_t database = 0;                    // SELECT.
 
-  // Of those that clients share. Not all indexes are used.
+  // Of those that clients share in one database. Not all indexes are used.
   static constexpr size_t kCount = 11;
   constexpr size_t index() const {
     return is_subscription ? 4u
@@ -58,9 +59,21 @@ struct LinkKind {
   }
 };
 
+// The database of the client of `request`, which is there. Requires: request.needs.has_database.
+uint16_t SelectedDatabase(const Request& request);
+
+// In which `request` is executed.
+inline uint16_t DatabaseOf(const Request& request) {
+  if (request.needs.has_database) [[unlikely]]
+    return SelectedDatabase(request);
+  return 0;
+}
+
 // Of the connections that clients share the one for `request`, at a primary.
 inline LinkKind PrimaryLinkFor(const Request& request) {
-  return {.resp3 = request.needs.resp3, .tracks_by = request.needs.tracks_by};
+  return {.resp3 = request.needs.resp3,
+          .tracks_by = request.needs.tracks_by,
+          .database = DatabaseOf(request)};
 }
 
 // Hears what nodes say on connections with subscriptions, which are in RESP2.
@@ -236,8 +249,11 @@ class UpstreamConnection final : public uring::SocketListener,
   void StartHandshake();
   std::string Greeting();
   void OnHandshakeReply(std::string_view reply);
+  bool AwaitsSelect() const;
   void OnClientId(std::string_view reply);
   void RefuseProtocol();
+  void RefuseDatabase(const std::string& reply);
+  void RefuseRequests(std::string_view error);
   void BecomeReady();
   void Queue(Request* request);  // Bytes are in the output: awaits its reply.
   void HandleFrame(uring::Chunk* chunk, std::string_view frame);

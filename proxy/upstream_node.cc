@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -67,8 +68,22 @@ void UpstreamNode::OnConnectSucceeded() {
   connect_after_ns_ = 0;
 }
 
+std::unique_ptr<UpstreamConnection>& UpstreamNode::PlaceOf(LinkKind kind) {
+  return (kind.database == 0 ? links_ : *database_links_[kind.database - 1])[kind.index()];
+}
+
+UpstreamConnection& UpstreamNode::DatabaseLink(LinkKind kind) {
+  if (kind.database > database_links_.size()) database_links_.resize(kind.database);
+  std::unique_ptr<SharedLinks>& links = database_links_[kind.database - 1];
+  if (links == nullptr) links = std::make_unique<SharedLinks>();
+  std::unique_ptr<UpstreamConnection>& link = (*links)[kind.index()];
+  if (link == nullptr) link = NewLink(kind);
+  return *link;
+}
+
 bool UpstreamNode::SetAside(UpstreamConnection* link) {
-  std::unique_ptr<UpstreamConnection>& place = links_[link->kind().index()];
+  if (link->kind().is_own) return false;
+  std::unique_ptr<UpstreamConnection>& place = PlaceOf(link->kind());
   const bool tracks = link->kind().tracks_by != TracksBy::kNothing;
   if (place.get() != link || tracks || IsAtLimit() || AreAllAtLimit()) return false;
   set_aside_.push_back(std::exchange(place, NewLink(link->kind())));
@@ -77,9 +92,10 @@ bool UpstreamNode::SetAside(UpstreamConnection* link) {
   return true;
 }
 
-UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
-  const auto usable = [resp3](const UpstreamConnection* link) {
-    return link->kind().resp3 == resp3 && link->CanAccept();
+UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3, uint16_t database) {
+  const auto usable = [resp3, database](const UpstreamConnection* link) {
+    const LinkKind kind = link->kind();
+    return kind.resp3 == resp3 && kind.database == database && link->CanAccept();
   };
   if (AreAllAtLimit() || own_opening_ >= resources_.config.own_connections_opening_max) {
     return nullptr;
@@ -91,7 +107,7 @@ UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3) {
     free_own_links_.erase(std::next(found).base());
   } else {
     if (InBackoff() || IsAtLimit()) return nullptr;
-    own_links_.push_back(NewLink({.replica_reads = false, .resp3 = resp3, .is_own = true}));
+    own_links_.push_back(NewLink({.resp3 = resp3, .is_own = true, .database = database}));
     link = own_links_.back().get();
   }
   resources_.stats.own_connections.Add();
@@ -126,12 +142,25 @@ void UpstreamNode::SweepLinks(int64_t before_ns) {
   });
 }
 
-bool UpstreamNode::IsQuiet() const {
-  const auto quiet = [](const std::unique_ptr<UpstreamConnection>& link) {
+namespace {
+
+bool AreQuiet(std::span<const std::unique_ptr<UpstreamConnection>> links) {
+  return std::ranges::all_of(links, [](const std::unique_ptr<UpstreamConnection>& link) {
     return link == nullptr || link->state() == UpstreamConnection::State::kIdle;
-  };
-  return std::ranges::all_of(links_, quiet) && std::ranges::all_of(own_links_, quiet) &&
-         std::ranges::all_of(set_aside_, quiet);
+  });
+}
+
+}  // namespace
+
+bool UpstreamNode::AreDatabaseLinksQuiet() const {
+  return std::ranges::all_of(database_links_, [](const std::unique_ptr<SharedLinks>& links) {
+    return links == nullptr || AreQuiet(*links);
+  });
+}
+
+bool UpstreamNode::IsQuiet() const {
+  return AreQuiet(links_) && AreDatabaseLinksQuiet() && AreQuiet(own_links_) &&
+         AreQuiet(set_aside_);
 }
 
 }  // namespace rcproxy::proxy

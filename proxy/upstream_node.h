@@ -28,7 +28,11 @@ class UpstreamNode {
   const cluster::NodeAddress& address() const { return address_; }
   // For WriteMarks.
   uint32_t write_mark() const { return write_mark_; }
-  UpstreamConnection& link(LinkKind kind) { return *links_[kind.index()]; }
+  UpstreamConnection& link(LinkKind kind) {
+    if (kind.database != 0) [[unlikely]]
+      return DatabaseLink(kind);
+    return *links_[kind.index()];
+  }
   UpstreamConnection& primary_link() { return *links_[0]; }
   UpstreamConnection& subscription_link() { return link({.is_subscription = true}); }
   // Puts another in the place of `link`, which has one request in it, begun to be answered: its
@@ -38,13 +42,15 @@ class UpstreamNode {
   bool SetAside(UpstreamConnection* link);
   // A connection for one request alone, until it is given back; nullptr in back-off, at the limit,
   // and while too many are opening.
-  UpstreamConnection* TakeOwnLink(bool resp3);
+  UpstreamConnection* TakeOwnLink(bool resp3, uint16_t database = 0);
   // Whether TakeOwnLink would find or make one, as far as its limit goes.
   bool HasRoomForOwnLink() const;
   void ReturnOwnLink(UpstreamConnection* link);
   // Closes own ones that nobody has used since `before_ns`, and forgets closed ones.
   void SweepLinks(int64_t before_ns);
-  bool NeedsSweep() const { return !own_links_.empty() || !set_aside_.empty(); }
+  bool NeedsSweep() const {
+    return !own_links_.empty() || !set_aside_.empty() || !AreDatabaseLinksQuiet();
+  }
 
   // Finds the socket address; calls connection->OnResolved() before or after returning.
   void Resolve(UpstreamConnection* connection);
@@ -87,18 +93,33 @@ class UpstreamNode {
 
   template <class F>
   void ForEachLink(F&& f) {
-    for (const auto& link : links_) {
-      if (link != nullptr) f(*link);
+    const auto visit = [&f](SharedLinks& links) {
+      for (const auto& link : links) {
+        if (link != nullptr) f(*link);
+      }
+    };
+    visit(links_);
+    for (size_t i = 0; i < database_links_.size(); ++i) {
+      if (database_links_[i] != nullptr) visit(*database_links_[i]);
     }
     for (size_t i = 0; i < own_links_.size(); ++i) f(*own_links_[i]);
     for (size_t i = 0; i < set_aside_.size(); ++i) f(*set_aside_[i]);
   }
 
  private:
+  // By LinkKind::index(); nullptr where that is of no kind.
+  using SharedLinks = std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount>;
+
   static constexpr int64_t kLeftOutNs = 1'000'000'000;
   static constexpr int64_t kLatencyWeight = 8;  // Of what was before, against the newest.
 
   std::unique_ptr<UpstreamConnection> NewLink(LinkKind kind);
+  // Made when it is asked for first.
+  UpstreamConnection& DatabaseLink(LinkKind kind);
+  // Where one of this kind is kept that clients share. Requires: kind.database is 0, or such a link
+  // has been made.
+  std::unique_ptr<UpstreamConnection>& PlaceOf(LinkKind kind);
+  bool AreDatabaseLinksQuiet() const;
   bool IsAtLimit() const;
   // The connections of this kind to all nodes together are.
   bool AreAllAtLimit() const;
@@ -121,8 +142,10 @@ class UpstreamNode {
   int64_t latency_ns_ = 1;
   int64_t heard_ns_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
-  // By LinkKind::index(); nullptr where that is of no kind. Each is opened when it is needed first.
-  std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount> links_;
+  // In database 0. Each is opened when it is needed first.
+  SharedLinks links_;
+  // The same for databases from 1 on; nullptr where none has been asked for.
+  std::vector<std::unique_ptr<SharedLinks>> database_links_;
   std::vector<std::unique_ptr<UpstreamConnection>> own_links_;
   std::vector<UpstreamConnection*> free_own_links_;  // Those that nobody has.
   std::vector<std::unique_ptr<UpstreamConnection>> set_aside_;

@@ -159,6 +159,30 @@ TEST_F(UpstreamNodeTest, ConnectionsOfOneClientHaveALimitForAllNodesTogether) {
   EXPECT_NE(upstream.TakeOwnLink(false), nullptr);
 }
 
+TEST_F(UpstreamNodeTest, EachDatabaseHasConnectionsOfItsOwn) {
+  UpstreamConnection& three = upstream.link({.database = 3});
+  EXPECT_EQ(three.kind().database, 3);
+  EXPECT_EQ(&upstream.link({.database = 3}), &three);
+  EXPECT_NE(&upstream.link({.replica_reads = true, .database = 3}), &three);
+  EXPECT_NE(&upstream.link({.database = 1}), &three);
+  EXPECT_EQ(&upstream.link(LinkKind()), &link());
+  size_t selecting = 0;
+  upstream.ForEachLink(
+      [&](const UpstreamConnection& link) { selecting += link.kind().database != 0; });
+  EXPECT_EQ(selecting, 3u);
+  EXPECT_FALSE(upstream.NeedsSweep()) << "none is open";
+  EXPECT_TRUE(upstream.IsQuiet());
+}
+
+TEST_F(UpstreamNodeTest, AConnectionOfOneClientIsOnlyForItsDatabase) {
+  UpstreamConnection* const three = upstream.TakeOwnLink(/*resp3=*/false, 3);
+  upstream.ReturnOwnLink(three);
+  UpstreamConnection* const zero = upstream.TakeOwnLink(false);
+  EXPECT_NE(zero, three);
+  EXPECT_EQ(upstream.TakeOwnLink(false, 3), three);
+  EXPECT_NE(upstream.TakeOwnLink(false, 4), nullptr);
+}
+
 // ---- names
 
 class NamedNodeTest : public UpstreamNodeTest {

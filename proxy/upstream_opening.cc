@@ -110,6 +110,10 @@ std::string UpstreamConnection::Greeting() {
                     : resp::CommandOf({"CLIENT", "TRACKING", "ON", "BCAST"});
     ++handshake_replies_;
   }
+  if (kind_.database != 0) {
+    greeting += resp::CommandOf({"SELECT", std::to_string(kind_.database)});
+    ++handshake_replies_;
+  }
   if (kind_.is_own) {
     greeting += kClientIdCommand;
     ++handshake_replies_;
@@ -124,6 +128,11 @@ void UpstreamConnection::StartHandshake() {
   queued_bytes_ += greeting.size();
   output_.Append(greeting);
   resources_.MarkDirty(resources_.dirty_upstreams, this);
+}
+
+// Whether the next reply is to SELECT, behind which at most CLIENT ID follows.
+bool UpstreamConnection::AwaitsSelect() const {
+  return kind_.database != 0 && handshake_replies_ == (kind_.is_own ? 2 : 1);
 }
 
 // The last of the greeting. A node that does not tell is used all the same.
@@ -144,25 +153,38 @@ void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
   if (kind_.is_own && handshake_replies_ == 1) return OnClientId(reply);
   if (scanner_.type() == '-') {
     if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();
+    if (AwaitsSelect()) return RefuseDatabase(std::string(reply));
     Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));
     return;
   }
   if (--handshake_replies_ == 0) BecomeReady();
 }
 
-// The node itself is well, so it is not left alone; but what its clients ask for it can not give.
 void UpstreamConnection::RefuseProtocol() {
   LOG_EVERY_T(WARNING, 10) << "node " << node_.address().ToString() << " does not know HELLO 3";
   resources_.resp3_known = false;
+  RefuseRequests(kErrorNoProto);
+}
+
+void UpstreamConnection::RefuseDatabase(const std::string& reply) {
+  resources_.stats.databases_refused.Add();
+  resources_.database_refusal.Note(kind_.database, reply, resources_.io.NowNs());
+  RefuseRequests(reply);
+}
+
+// The node itself is well, so it is not left alone; but what its clients ask for it can not give:
+// the protocol, or the database.
+void UpstreamConnection::RefuseRequests(std::string_view error) {
   RequestList refused;
   refused.TakeAll(&waiting_);
   CloseIdle();
   while (Request* request = refused.PopFront()) {
-    if (ClientOf(request) != nullptr) {
-      DeliverText(resources_, request, kErrorNoProto);
-    } else {
-      observer_.OnRequestLost(request, /*sent=*/false);
+    if (ClientOf(request) == nullptr) {
+      Lose(request, /*sent=*/false);
+      continue;
     }
+    if (request->is_private) GiveBack(request);
+    DeliverText(resources_, request, error);
   }
 }
 

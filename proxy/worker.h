@@ -129,6 +129,9 @@ class Worker final : public WorkerClients,
   void AskWorkers(WorkerQuestion question, uint64_t wait_id) override;
   void AwaitTracking(int64_t id, uint64_t wait_id) override { tracking_.AwaitFeeds(id, wait_id); }
   bool Resp3Known() const override { return resources_.resp3_known; }
+  std::string_view DatabaseRefused(uint16_t database) const override {
+    return resources_.database_refusal.Find(database, resources_.io.NowNs());
+  }
   int SlotsServed() const override { return table_.SlotsServed(); }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
   const KnownCommands& Commands() const override { return resources_.commands; }

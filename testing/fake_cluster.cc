@@ -28,7 +28,7 @@ FakeNode& FakeCluster::AddNode(const std::string& name, int shard) {
   shared_.members.push_back(&node.member());
   node.store().SetObserver(
       [this, &node](const std::string& key, const std::optional<std::string>& value) {
-        node.TellOfChange(key);
+        node.TellOfChange(PlaceOfStored(key).key);
         Replicate(node, key, value);
       });
   return node;
@@ -145,13 +145,13 @@ void FakeCluster::StartMigration(uint16_t slot, FakeNode& to) {
   from.migrating_to()[slot] = &to.member();
 }
 
-void FakeCluster::MoveKey(const std::string& key) {
-  const auto it = migrations_.find(cluster::HashSlot(key));
+void FakeCluster::MoveKey(const std::string& stored) {
+  const auto it = migrations_.find(cluster::HashSlot(PlaceOfStored(stored).key));
   CHECK(it != migrations_.end());
-  const std::optional<std::string> value = it->second.from->store().Get(key);
+  const std::optional<std::string> value = it->second.from->store().Get(stored);
   if (!value.has_value()) return;
-  it->second.to->store().Put(key, value);
-  it->second.from->store().Put(key, std::nullopt);
+  it->second.to->store().Put(stored, value);
+  it->second.from->store().Put(stored, std::nullopt);
 }
 
 void FakeCluster::FinishMigration(uint16_t slot) {
@@ -160,7 +160,7 @@ void FakeCluster::FinishMigration(uint16_t slot) {
   const Migration migration = it->second;
   const auto values = migration.from->store().values();
   for (const auto& [key, value] : values) {
-    if (cluster::HashSlot(key) == slot) MoveKey(key);
+    if (cluster::HashSlot(PlaceOfStored(key).key) == slot) MoveKey(key);
   }
   migrations_.erase(it);
   migration.from->migrating_to().erase(slot);

@@ -33,6 +33,7 @@ class FakeCluster {
   void set_gossip_max_ns(int64_t gossip_max_ns) { gossip_max_ns_ = gossip_max_ns; }
   // How far replicas are behind; 0 = not at all.
   void set_replication_lag_ns(int64_t lag_ns) { replication_lag_ns_ = lag_ns; }
+  void set_databases(int databases) { shared_.databases = databases; }
   void set_password(std::string password) { shared_.password = std::move(password); }
   // Once in so many, a command is executed but its connection dies before the reply.
   void set_lost_reply_one_in(uint64_t one_in) { shared_.lost_reply_one_in = one_in; }
@@ -57,7 +58,8 @@ class FakeCluster {
   void Rejoin(FakeNode& node);
 
   void StartMigration(uint16_t slot, FakeNode& to);
-  void MoveKey(const std::string& key);
+  // `stored`: see StoredKey.
+  void MoveKey(const std::string& stored);
   // Moves what is left and gives the slot to its new owner. Others hear of it by gossip.
   void FinishMigration(uint16_t slot);
   bool InMigration(uint16_t slot) const { return migrations_.count(slot) != 0; }

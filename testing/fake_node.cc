@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cluster/hash_slot.h"
@@ -93,7 +94,7 @@ void FakeNode::Handle(Connection& connection, const FakeArgs& args) {
   if (const KeyRule* rule = FindKeyRule(name)) return AnswerKeyed(connection, *rule, args);
   connection.asking = false;
   answering_ = &connection;
-  Send(connection, AnswerKeyless(args));
+  Send(connection, AnswerKeyless(connection, args));
   SendPushes(connection);
 }
 
@@ -104,7 +105,18 @@ std::string FakeNode::AnswerSession(Connection& connection, const FakeArgs& args
   if (!shared_.password.empty() && !connection.authenticated) return "";
   if (name == "CLIENT") return AnswerClient(connection, args);
   if (name == "CLUSTER") return AnswerCluster(connection, args);
+  if (name == "SELECT" && args.size() == 2) return AnswerSelect(connection, args);
   return "";
+}
+
+// One database: as a server that knows no more in cluster mode. Several: as Valkey from 9.0 on.
+std::string FakeNode::AnswerSelect(Connection& connection, const FakeArgs& args) {
+  const int database = std::stoi(args[1]);
+  if (shared_.databases == 1 && database != 0)
+    return "-ERR SELECT is not allowed in cluster mode\r\n";
+  if (database < 0 || database >= shared_.databases) return "-ERR DB index is out of range\r\n";
+  connection.database = database;
+  return "+OK\r\n";
 }
 
 std::string FakeNode::AnswerAuth(Connection& connection, std::string_view password) {
@@ -155,19 +167,32 @@ std::string FakeNode::AnswerCluster(const Connection& connection, const FakeArgs
                 "'. Try CLUSTER HELP.\r\n");
 }
 
-std::string FakeNode::AnswerKeyless(const FakeArgs& args) {
+size_t FakeNode::KeysIn(int database) const {
+  return std::ranges::count_if(store_.values(), [database](const auto& entry) {
+    return PlaceOfStored(entry.first).database == database;
+  });
+}
+
+// All of them, or one.
+std::string FakeNode::Flush(std::optional<int> database) {
+  if (!IsPrimary()) return "-READONLY You can't write against a read only replica.\r\n";
+  TellOfFlush();
+  const auto values = store_.values();
+  for (const auto& [key, value] : values) {
+    if (!database.has_value() || PlaceOfStored(key).database == *database)
+      store_.Put(key, std::nullopt);
+  }
+  return "+OK\r\n";
+}
+
+std::string FakeNode::AnswerKeyless(const Connection& connection, const FakeArgs& args) {
   const std::string name = UpperCase(args[0]);
   if (name == "PING") return args.size() > 1 ? BulkReply(args[1]) : "+PONG\r\n";
   if (name == "ECHO" && args.size() == 2) return BulkReply(args[1]);
   if (name == "COMMAND") return EncodeKeyRules();
-  if (name == "DBSIZE") return IntegerReply(static_cast<int64_t>(store_.values().size()));
-  if (name == "FLUSHALL" || name == "FLUSHDB") {
-    if (!IsPrimary()) return "-READONLY You can't write against a read only replica.\r\n";
-    TellOfFlush();
-    const auto values = store_.values();
-    for (const auto& [key, value] : values) store_.Put(key, std::nullopt);
-    return "+OK\r\n";
-  }
+  if (name == "DBSIZE") return IntegerReply(static_cast<int64_t>(KeysIn(connection.database)));
+  if (name == "FLUSHALL") return Flush(std::nullopt);
+  if (name == "FLUSHDB") return Flush(connection.database);
   return Concat("-ERR unknown command '", args[0], "', with args beginning with: \r\n");
 }
 
@@ -181,9 +206,10 @@ void FakeNode::AnswerKeyed(Connection& connection, const KeyRule& rule, const Fa
   connection.asking = false;  // Holds for one command.
   if (!reply.empty()) return Send(connection, reply);
   answering_ = &connection;
-  reply = store_.Execute(args, Null(connection));
+  reply = store_.Execute(InDatabase(connection.database, rule, args), Null(connection));
   if (!rule.write) NoteRead(connection, KeysOf(rule, args));
-  shared_.log.push_back({shared_.network.schedule().now_ns(), this, connection.id, args, reply});
+  shared_.log.push_back(
+      {shared_.network.schedule().now_ns(), this, connection.id, args, reply, connection.database});
   SimRandom& random = shared_.network.schedule().random();
   if (std::exchange(lose_next_reply_, false) || random.OneIn(shared_.lost_reply_one_in)) {
     answering_ = nullptr;
@@ -209,7 +235,7 @@ std::string FakeNode::Refusal(Connection& connection, const KeyRule& rule, const
   if (cluster_down_ || isolated_) return "-CLUSTERDOWN The cluster is down\r\n";
   const bool ours = owner == &member_;
   if (ours || importing_from_.count(slot) != 0) {
-    const std::string refusal = MigrationRefusal(slot, keys, connection.asking);
+    const std::string refusal = MigrationRefusal(slot, keys, connection);
     if (!refusal.empty()) return refusal;
     if (ours || connection.asking) return "";
   }
@@ -218,9 +244,9 @@ std::string FakeNode::Refusal(Connection& connection, const KeyRule& rule, const
 }
 
 std::string FakeNode::MigrationRefusal(uint16_t slot, const std::vector<std::string>& keys,
-                                       bool asking) {
+                                       const Connection& connection) {
   size_t missing = 0;
-  for (const std::string& key : keys) missing += !store_.Has(key);
+  for (const std::string& key : keys) missing += !store_.Has(StoredKey(connection.database, key));
   const bool ours = view_.OwnerOf(slot) == &member_;
   const auto migrating = migrating_to_.find(slot);
   const char* try_again = "-TRYAGAIN Multiple keys request during rehashing of slot\r\n";
@@ -228,7 +254,7 @@ std::string FakeNode::MigrationRefusal(uint16_t slot, const std::vector<std::str
     return missing < keys.size() ? try_again : RedirectReply("ASK", slot, *migrating->second);
   }
   const bool importing = !ours && importing_from_.count(slot) != 0;
-  return importing && asking && keys.size() > 1 && missing > 0 ? try_again : "";
+  return importing && connection.asking && keys.size() > 1 && missing > 0 ? try_again : "";
 }
 
 void FakeNode::Send(Connection& connection, std::string_view reply) {

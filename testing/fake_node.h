@@ -38,6 +38,7 @@ struct ExecutedCommand {
   uint64_t connection;
   FakeArgs args;
   std::string reply;
+  int database = 0;
 };
 using ExecutionLog = std::vector<ExecutedCommand>;
 
@@ -50,7 +51,8 @@ class FakeNode {
     SimNetwork& network;
     FakeMembers members;
     ExecutionLog log;
-    std::string password;            // Empty: none is asked for.
+    std::string password;  // Empty: none is asked for.
+    int databases = 1;
     uint64_t lost_reply_one_in = 0;  // A command is executed, but the connection dies unanswered.
     uint64_t next_connection = 1;
     std::vector<FakeNode*> nodes;  // Who hears what is published.
@@ -124,6 +126,7 @@ class FakeNode {
     bool readonly = false;
     bool authenticated = false;
     bool resp3 = false;
+    int database = 0;
     std::array<std::set<std::string>, 3> channels;  // By SubscribeWord: "", "p", "s".
     bool tracks_reads = false;
     bool tracks_all = false;
@@ -139,7 +142,10 @@ class FakeNode {
   std::string AnswerHello(Connection& connection, const FakeArgs& args);
   std::string AnswerAuth(Connection& connection, std::string_view password);
   std::string AnswerCluster(const Connection& connection, const FakeArgs& args);
-  std::string AnswerKeyless(const FakeArgs& args);
+  std::string AnswerSelect(Connection& connection, const FakeArgs& args);
+  std::string AnswerKeyless(const Connection& connection, const FakeArgs& args);
+  std::string Flush(std::optional<int> database);
+  size_t KeysIn(int database) const;
   // fake_pubsub.cc. Returns false when the command is not about channels.
   bool AnswerPubSub(Connection& connection, const FakeArgs& args);
   void Subscribe(Connection& connection, size_t kind, const std::string& name);
@@ -154,7 +160,8 @@ class FakeNode {
   void AnswerKeyed(Connection& connection, const KeyRule& rule, const FakeArgs& args);
   // Returns: why the command is not served here, or "".
   std::string Refusal(Connection& connection, const KeyRule& rule, const FakeArgs& args);
-  std::string MigrationRefusal(uint16_t slot, const std::vector<std::string>& keys, bool asking);
+  std::string MigrationRefusal(uint16_t slot, const std::vector<std::string>& keys,
+                               const Connection& connection);
   void Send(Connection& connection, std::string_view reply);
   std::string_view Null(const Connection& connection) const;
 

@@ -10,6 +10,8 @@
 namespace rcproxy::sim {
 namespace {
 
+constexpr std::string_view kDatabaseMark = "\x01";  // No key of a test begins with it.
+
 constexpr KeyRule kRules[] = {
     {"GET", 1, 1, 1, false},    {"SET", 1, 1, 1, true},      {"INCR", 1, 1, 1, true},
     {"APPEND", 1, 1, 1, true},  {"STRLEN", 1, 1, 1, false},  {"DEL", 1, -1, 1, true},
@@ -44,6 +46,24 @@ std::vector<std::string> KeysOf(const KeyRule& rule, const FakeArgs& args) {
   const int last = rule.last < 0 ? size + rule.last : rule.last;
   for (int i = rule.first; i <= last && i < size; i += rule.step) keys.push_back(args[i]);
   return keys;
+}
+
+FakeArgs InDatabase(int database, const KeyRule& rule, FakeArgs args) {
+  const int size = static_cast<int>(args.size());
+  const int last = rule.last < 0 ? size + rule.last : rule.last;
+  for (int i = rule.first; i <= last && i < size; i += rule.step)
+    args[i] = StoredKey(database, args[i]);
+  return args;
+}
+
+std::string StoredKey(int database, const std::string& key) {
+  return database == 0 ? key : Concat(kDatabaseMark, database, kDatabaseMark, key);
+}
+
+KeyPlace PlaceOfStored(const std::string& stored) {
+  if (!stored.starts_with(kDatabaseMark)) return {0, stored};
+  const size_t end = stored.find(kDatabaseMark, 1);
+  return {std::stoi(stored.substr(1, end - 1)), stored.substr(end + 1)};
 }
 
 std::string EncodeKeyRules() {

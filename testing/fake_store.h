@@ -31,10 +31,20 @@ const KeyRule* FindKeyRule(std::string_view name);
 // All of them as the reply to COMMAND, in the form of a server before 7.0.
 std::string EncodeKeyRules();
 std::vector<std::string> KeysOf(const KeyRule& rule, const FakeArgs& args);
+// The same command on the keys that a store has for `database`.
+FakeArgs InDatabase(int database, const KeyRule& rule, FakeArgs args);
+
+// The name under which a store has a key of `database`: the key itself in 0.
+std::string StoredKey(int database, const std::string& key);
+struct KeyPlace {
+  int database;
+  std::string key;
+};
+KeyPlace PlaceOfStored(const std::string& stored);
 
 class FakeStore {
  public:
-  // Told about each change; no value: the key is gone.
+  // Told about each change, by StoredKey; no value: the key is gone.
   using Observer =
       std::function<void(const std::string& key, const std::optional<std::string>& value)>;
 

@@ -48,6 +48,18 @@ TEST_F(FakeStoreTest, NamesTheKeys) {
   EXPECT_EQ(KeysOf(*FindKeyRule("DEL"), {"DEL", "a", "b"}), (std::vector<std::string>{"a", "b"}));
 }
 
+TEST_F(FakeStoreTest, KeepsTheKeysOfDatabasesApart) {
+  const KeyRule& mset = *FindKeyRule("MSET");
+  store_.Execute(InDatabase(12, mset, {"MSET", "a", "a", "b", "2"}), "$-1\r\n");
+  EXPECT_EQ(store_.Get("a"), std::nullopt);
+  EXPECT_EQ(store_.Get(StoredKey(12, "a")), "a");
+  EXPECT_EQ(store_.Get(StoredKey(12, "b")), "2");
+  EXPECT_EQ(StoredKey(0, "a"), "a");
+  EXPECT_EQ(PlaceOfStored(StoredKey(12, "a")).database, 12);
+  EXPECT_EQ(PlaceOfStored(StoredKey(12, "a")).key, "a");
+  EXPECT_EQ(PlaceOfStored("a").database, 0);
+}
+
 TEST_F(FakeStoreTest, TellsTheObserverEachChange) {
   std::string changes;
   store_.SetObserver([&](const std::string& key, const std::optional<std::string>& value) {

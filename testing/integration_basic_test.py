@@ -154,13 +154,27 @@ class SessionTest(IntegrationTest):
         self.assertEqual(command("PING", "\r\n"), b"\r\n")
         self.assertEqual(command("ECHO", b"\x00x"), b"\x00x")
         self.assertEqual(command("SELECT", 0), "OK")
-        self.assert_error(command("SELECT", 1), "ERR")
         self.assert_error(command("SELECT", "x"), "ERR")
         self.assert_error(command("AUTH", "wrong"), "ERR")
         self.assert_error(command("AUTH", "user", "wrong"), "WRONGPASS")
         seconds, microseconds = command("TIME")
         self.assertGreater(int(seconds), 1_500_000_000)
         self.assertLess(int(microseconds), 1_000_000)
+
+    def test_where_nodes_have_one_database_another_one_is_refused(self):
+        refused = RespError("ERR DB index is out of range")
+        for hello in (2, 3):
+            self.client.command("HELLO", hello)
+            replies = self.client.pipeline(
+                [("SET", "db", hello), ("SELECT", 1), ("GET", "db"), ("SELECT", 0), ("SELECT", 15), ("INCR", "db")]
+            )
+            self.assertEqual(replies, ["OK", refused, str(hello).encode(), "OK", refused, hello + 1])
+            self.assertIn(b" db=0 ", self.client.command("CLIENT", "INFO"))
+        with self.proxy.client() as other:
+            self.assertEqual(other.command("GET", "db"), b"4")
+        replies = self.client.pipeline([("WATCH", "db"), ("SELECT", 1), ("MULTI",), ("GET", "db"), ("EXEC",)])
+        self.assert_error(replies[1], "ERR SELECT of another database is not possible while keys are watched")
+        self.assertEqual(replies[-1], [b"4"])
 
     def test_hello(self):
         reply = self.client.command("HELLO", 2)

@@ -69,7 +69,7 @@ class TransactionTrapsTest(IntegrationTest):
     def test_the_database_is_not_changed_inside(self):
         replies = self.client.pipeline([("MULTI",), ("SELECT", 0), ("EXEC",), ("MULTI",), ("SELECT", 1), ("EXEC",)])
         self.assertEqual(replies[2], ["OK"])
-        self.assert_error(replies[4], "ERR DB index is out of range")
+        self.assert_error(replies[4], "ERR SELECT of another database is not allowed inside a transaction")
         self.assert_error(replies[5], "EXECABORT")
 
 

@@ -36,17 +36,17 @@ Scenario::Scenario(std::string_view text, uint64_t seed, SubjectFactory factory)
 
 const std::map<std::string_view, Scenario::Step>& Scenario::Steps() {
   static const auto& steps = *new std::map<std::string_view, Step>{
-      {"cluster", &Scenario::Cluster},   {"replica", &Scenario::Replica},
-      {"script", &Scenario::Script},     {"data", &Scenario::Data},
-      {"migrate", &Scenario::Migrate},   {"migrating", &Scenario::Migrating},
-      {"move", &Scenario::Move},         {"migrated", &Scenario::Migrated},
-      {"failover", &Scenario::Failover}, {"gossip", &Scenario::Gossip},
-      {"password", &Scenario::Password}, {"option", &Scenario::Option},
-      {"startup", &Scenario::Startup},   {"link", &Scenario::Link},
-      {"buffers", &Scenario::Buffers},   {"start", &Scenario::Start},
-      {"wait", &Scenario::Wait},         {"expect", &Scenario::Expect},
-      {"executed", &Scenario::Executed}, {"client", &Scenario::Client},
-      {"node", &Scenario::Node},
+      {"cluster", &Scenario::Cluster},     {"replica", &Scenario::Replica},
+      {"script", &Scenario::Script},       {"data", &Scenario::Data},
+      {"migrate", &Scenario::Migrate},     {"migrating", &Scenario::Migrating},
+      {"move", &Scenario::Move},           {"migrated", &Scenario::Migrated},
+      {"failover", &Scenario::Failover},   {"gossip", &Scenario::Gossip},
+      {"databases", &Scenario::Databases}, {"password", &Scenario::Password},
+      {"option", &Scenario::Option},       {"startup", &Scenario::Startup},
+      {"link", &Scenario::Link},           {"buffers", &Scenario::Buffers},
+      {"start", &Scenario::Start},         {"wait", &Scenario::Wait},
+      {"expect", &Scenario::Expect},       {"executed", &Scenario::Executed},
+      {"client", &Scenario::Client},       {"node", &Scenario::Node},
   };
   return steps;
 }

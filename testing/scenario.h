@@ -59,6 +59,7 @@ class Scenario {
   std::string Migrated(const Words& words, std::string_view text);
   std::string Failover(const Words& words, std::string_view text);
   std::string Gossip(const Words& words, std::string_view text);
+  std::string Databases(const Words& words, std::string_view text);
   std::string Password(const Words& words, std::string_view text);
   // The surroundings.
   std::string Option(const Words& words, std::string_view text);

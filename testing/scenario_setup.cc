@@ -102,6 +102,13 @@ std::string Scenario::Gossip(const Words& words, std::string_view) {
   return "";
 }
 
+std::string Scenario::Databases(const Words& words, std::string_view) {
+  const std::optional<int64_t> count = words.size() == 2 ? ParseNumber(words[1]) : std::nullopt;
+  if (!count.has_value() || *count < 1) return Usage("databases N");
+  world_.cluster().set_databases(static_cast<int>(*count));
+  return "";
+}
+
 std::string Scenario::Password(const Words& words, std::string_view) {
   if (words.size() != 2) return Usage("password WORD");
   world_.cluster().set_password(words[1]);

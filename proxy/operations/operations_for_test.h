@@ -22,6 +22,7 @@ class WorkersForTest final : public LocalHost {
   void AskWorkers(WorkerQuestion, uint64_t wait_id) override { asked = wait_id; }
   void AwaitTracking(int64_t, uint64_t) override {}
   bool Resp3Known() const override { return true; }
+  std::string_view DatabaseRefused(uint16_t) const override { return ""; }
   int SlotsServed() const override { return cluster::kSlotCount; }
   int64_t NowNs() const override { return 0; }
   const KnownCommands& Commands() const override { return commands; }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "proxy/reply_queue.h"
 #include "proxy/request.h"
@@ -33,6 +34,10 @@ class Tracker final : public KeyReader {
   // It reads over connections that do not tell of what is read: those that tell of all keys do.
   bool NeedsFeeds() const { return MayBeTold() && (options().broadcast || !InResp3()); }
   bool HasPrefixOf(std::string_view key) const;
+  // Whether the client has selected another database since this was last asked.
+  bool HasChangedDatabase() {
+    return std::exchange(database_, session_.database) != session_.database;
+  }
 
   uint64_t wait_id = 0;  // Not 0: its operation waits for the feeds, until
   int64_t wait_until_ns = 0;
@@ -41,6 +46,7 @@ class Tracker final : public KeyReader {
   ReplyQueue& replies_;
   Session& session_;
   InvalidationOutput output_;
+  uint16_t database_ = session_.database;
 };
 
 // What the commands of a client that tracks need. It reads from primaries: a replica may answer

@@ -37,6 +37,13 @@ TEST_F(TrackerTest, InResp3ItReadsOverConnectionsThatTrack) {
   EXPECT_EQ(Needs().tracks_by, TracksBy::kBroadcast);
 }
 
+TEST_F(TrackerTest, NoticesAnotherDatabaseOnce) {
+  EXPECT_FALSE(tracker.HasChangedDatabase());
+  session.SetDatabase(2);
+  EXPECT_TRUE(tracker.HasChangedDatabase());
+  EXPECT_FALSE(tracker.HasChangedDatabase());
+}
+
 TEST_F(TrackerTest, InResp2SomebodyElseHasToBeTold) {
   EXPECT_FALSE(tracker.MayBeTold());
   EXPECT_FALSE(Needs().remembers) << "nobody would hear of it";

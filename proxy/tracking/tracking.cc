@@ -62,6 +62,12 @@ void Tracking::Remove(Tracker* tracker) {
 }
 
 void Tracking::Update(Tracker* tracker) {
+  // Of a key that is read in two databases only one reading is remembered, and nodes do not tell in
+  // which of them a key of this name has changed.
+  if (tracker->HasChangedDatabase()) {
+    Flush(tracker);
+    CountKeys();
+  }
   if (!tracker->NeedsFeeds()) return;
   feeds_.Join();
   ArmPing();
@@ -127,6 +133,7 @@ void Tracking::OnRead(const Request& request, std::string_view reply, UpstreamCo
   CollectKeys(request.bytes.view());
   UpstreamConnection* teller = TellerOf(*tracker, request, link);
   if (teller == nullptr) return TellAfterReply(tracker);
+  if (teller->kind().database != 0) KeepTeller(teller);
   if (tracker->options().broadcast) return;
   Remember(tracker, collected_, teller);
 }
@@ -163,9 +170,14 @@ void Tracking::OnAsked(Tracker* tracker, const CommandSpec& spec, const CommandV
 
 void Tracking::Remember(Tracker* tracker, ChangedKeys keys, UpstreamConnection* teller) {
   for (const std::string_view key : keys) keys_.Add(tracker, key, cluster::HashSlot(key), teller);
-  if (teller->kind().tracks_by == TracksBy::kReads) links_.insert(teller);
+  if (teller->kind().tracks_by == TracksBy::kReads) KeepTeller(teller);
   while (keys_.readings() > resources_.config.tracking_keys_max) DropOldest();
   CountKeys();
+}
+
+// As long as anybody tracks it is asked for a sign of life.
+void Tracking::KeepTeller(UpstreamConnection* teller) {
+  links_.insert(teller);
   ArmPing();
 }
 
@@ -266,7 +278,9 @@ void Tracking::OnClosed(UpstreamConnection* link) {
   if (!keys_.ReadersOver(link).empty()) resources_.stats.tracking_interrupted.Add();
   FlushReadersOver(link);
   links_.erase(link);
-  if (link->kind().tracks_by == TracksBy::kBroadcast) feeds_.OnClosed(&link->node());
+  if (link->kind().tracks_by != TracksBy::kBroadcast) return;
+  // Of what was read in another database than 0 the feed tells, too, but perhaps before the reply.
+  link->kind().database == 0 ? feeds_.OnClosed(&link->node()) : OnGap();
 }
 
 void Tracking::LeaveToOwner(uint16_t slot, TrackedKeys::KeysOfReaders* taken) {

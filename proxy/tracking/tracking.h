@@ -103,6 +103,7 @@ class Tracking final : public TrackingSink, private FeedObserver {
   void ForgetOwnChange(Tracker* tracker, const Request& request, std::string_view reply,
                        const UpstreamConnection* link);
   void Remember(Tracker* tracker, ChangedKeys keys, UpstreamConnection* teller);
+  void KeepTeller(UpstreamConnection* teller);
   void DropOldest();
   void Tell(Tracker* tracker, ChangedKeys keys);
   void TellAfterReply(Tracker* tracker);
@@ -128,7 +129,8 @@ class Tracking final : public TrackingSink, private FeedObserver {
   TrackedKeys keys_;
   std::unordered_map<const ReplyQueue*, Tracker*> trackers_;
   Feeds feeds_;
-  std::unordered_set<UpstreamConnection*> links_;  // That have told, or will, of what was read.
+  // That have told, or will, of what was read; all but feeds in database 0.
+  std::unordered_set<UpstreamConnection*> links_;
   resp::RequestScanner scanner_;
   std::vector<std::string_view> collected_;  // Scratch, as are
   std::vector<std::string_view> changed_;

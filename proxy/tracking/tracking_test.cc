@@ -87,6 +87,36 @@ TEST_F(TrackingTest, AReaderHearsOfTheNextChange) {
   EXPECT_EQ(stats.tracking_items.value(), 0u);
 }
 
+TEST_F(TrackingTest, AReaderInAnotherDatabaseHearsOfItsChanges) {
+  cluster.set_databases(4);
+  Start();
+  sim::SimPeer* reader = Tracker();
+  EXPECT_EQ(Say(reader, "GET b"), kNull);
+  EXPECT_EQ(Say(reader, "SELECT 3"), kForgetAll + std::string(kOk));
+  EXPECT_EQ(stats.tracking_items.value(), 0u);
+  EXPECT_EQ(Say(reader, "GET b"), kNull);
+  Owner(kOfA).store().Put(sim::StoredKey(3, "b"), "new");
+  EXPECT_EQ(Heard(reader), Forget({"b"}));
+  EXPECT_EQ(Say(reader, "GET b"), Bulk("new"));
+  Owner(kOfA).ResetConnections();
+  EXPECT_EQ(Heard(reader), kForgetAll);
+}
+
+// More than one connection may tell: that of database 0, and that which the client reads over.
+TEST_F(TrackingTest, WhoeverIsToldOfAllKeysIsToldInEveryDatabase) {
+  cluster.set_databases(4);
+  Start();
+  sim::SimPeer* reader = Tracker("BCAST");
+  EXPECT_EQ(Say(reader, "SELECT 3"), kForgetAll + std::string(kOk));
+  Change(kOfB);
+  EXPECT_TRUE(Heard(reader).starts_with(Forget({"k"})));
+  EXPECT_EQ(Say(reader, "GET b"), kNull);
+  Owner(kOfA).store().Put(sim::StoredKey(3, "b"), "new");
+  EXPECT_EQ(Heard(reader), Forget({"b"}) + Forget({"b"}));
+  Owner(kOfA).ResetConnections();
+  EXPECT_TRUE(Heard(reader).starts_with(kForgetAll));
+}
+
 TEST_F(TrackingTest, ReadersShareAConnectionAndAllHear) {
   Start();
   sim::SimPeer* first = Tracker();
