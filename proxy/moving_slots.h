@@ -24,6 +24,7 @@ class MovingSlots {
             timers, [](void* self) { static_cast<MovingSlots*>(self)->NextPeriod(); }, this) {}
 
   void Note(uint16_t slot, int64_t now_ns) {
+    if (slot >= cluster::kSlotCount) return;  // A node says so of a command without keys.
     now_.set(slot);
     any_ = true;
     if (!timer_.armed()) timer_.Arm(now_ns + kPeriodNs);
@@ -32,6 +33,16 @@ class MovingSlots {
   void NoteTarget(uint16_t slot, const cluster::NodeAddress& target, int64_t now_ns) {
     targets_[slot] = target;
     Note(slot, now_ns);
+  }
+  // A node answered TRYAGAIN.
+  void NoteTryAgain(uint16_t slot, int64_t now_ns) {
+    try_again_since_.try_emplace(slot, now_ns);
+    Note(slot, now_ns);
+  }
+  // For how long nodes have been known to do so; 0: not. For cold paths.
+  int64_t TryAgainNs(uint16_t slot, int64_t now_ns) const {
+    const auto found = try_again_since_.find(slot);
+    return found == try_again_since_.end() || !Has(slot) ? 0 : now_ns - found->second;
   }
   // Where ASK said last that the slot is going; nullptr when nothing is known. For cold paths.
   const cluster::NodeAddress* Target(uint16_t slot) const {
@@ -48,7 +59,9 @@ class MovingSlots {
     before_ = now_;
     now_.reset();
     any_ = before_.any();
-    std::erase_if(targets_, [this](const auto& entry) { return !before_[entry.first]; });
+    const auto is_over = [this](const auto& entry) { return !before_[entry.first]; };
+    std::erase_if(targets_, is_over);
+    std::erase_if(try_again_since_, is_over);
     if (any_) timer_.Arm(timer_.deadline_ns() + kPeriodNs);
   }
 
@@ -56,6 +69,7 @@ class MovingSlots {
   std::bitset<cluster::kSlotCount> now_;
   std::bitset<cluster::kSlotCount> before_;
   std::map<uint16_t, cluster::NodeAddress> targets_;
+  std::map<uint16_t, int64_t> try_again_since_;
   uring::Timer timer_;
 };
 

@@ -45,6 +45,31 @@ TEST(MovingSlotsTest, TheTargetIsKnownAsLongAsTheSlotMoves) {
   EXPECT_EQ(slots.Target(8), nullptr);
 }
 
+TEST(MovingSlotsTest, KnowsForHowLongASlotHasAnsweredTryAgain) {
+  uring::TimerQueue timers;
+  MovingSlots slots(timers);
+  EXPECT_EQ(slots.TryAgainNs(7, 100), 0);
+  slots.Note(7, 100);
+  EXPECT_EQ(slots.TryAgainNs(7, 200), 0) << "it moves, but in another way";
+  slots.NoteTryAgain(7, 300);
+  slots.NoteTryAgain(7, 400);
+  EXPECT_EQ(slots.TryAgainNs(7, 500), 200);
+  timers.RunExpired(100 + kPeriod);
+  slots.Note(7, 200 + kPeriod);
+  timers.RunExpired(100 + 2 * kPeriod);
+  EXPECT_EQ(slots.TryAgainNs(7, 300 + 2 * kPeriod), 2 * kPeriod) << "it moves still";
+  timers.RunExpired(100 + 4 * kPeriod);
+  EXPECT_EQ(slots.TryAgainNs(7, 100 + 4 * kPeriod), 0);
+}
+
+TEST(MovingSlotsTest, WhatIsNoSlotDoesNotMove) {
+  uring::TimerQueue timers;
+  MovingSlots slots(timers);
+  slots.NoteTryAgain(0xffff, 100);
+  EXPECT_FALSE(slots.HasAny());
+  EXPECT_EQ(slots.TryAgainNs(0xffff, 200), 0);
+}
+
 TEST(MovingSlotsTest, NoTimerRunsWhenNothingMoves) {
   uring::TimerQueue timers;
   MovingSlots slots(timers);

@@ -168,6 +168,11 @@ class Router final : public UpstreamObserver, private OperationRunner {
   bool WouldChangePlaces(const Request& request, const Request& other) const;
   bool WouldBeBehindYounger(const Request& request, UpstreamNode& node) const;
   void DropOvertaken(ReplyQueue* client);
+  // router_split_by_key.cc
+  bool MayBeSplitByKey(const Request& request) const;
+  bool SplitByKey(Request* request);
+  std::vector<Request*> ReplaceByParts(Request* request, uint32_t count);
+  Request* NewPartOf(SplitState* split, const Request& whole);
   bool TryDelay(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;
   void GiveUp(Request* request);

@@ -66,7 +66,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
       // The importing node may say so of keys that nobody has: for as long as the slot moves, the
       // request is sent back and forth, and what ends that is its deadline.
       request->redirects = 0;
-      moving_slots_.Note(request->slot, resources_.io.NowNs());
+      moving_slots_.NoteTryAgain(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
       request->failure = Request::Failure::kNone;
       return TryDelay(request);
@@ -367,7 +367,11 @@ void Router::RunDelayed() {
       GiveUp(request);
     } else {
       request->state = Request::State::kNew;
-      must_wait(*request) ? Delay(request) : Dispatch(request);
+      if (must_wait(*request)) {
+        Delay(request);
+      } else if (!SplitByKey(request)) {
+        Dispatch(request);
+      }
     }
   }
   if (delayed_.Front() != nullptr) delayed_timer_.Arm(now_ns + RetryPauseNs());

@@ -43,6 +43,8 @@ class Counter {
   X(commands, counter, "Commands received")                                                        \
   X(commands_local, counter, "Commands answered by rcproxy itself")                                \
   X(commands_split, counter, "Commands split over several slots")                                  \
+  X(commands_split_by_key, counter,                                                                \
+    "Commands, or parts of them, split over keys: their slot stayed half moved")                   \
   X(commands_refused, counter, "Commands answered with an error by rcproxy")                       \
   X(requests_sent, counter, "Requests handed to node connections, parts and retries included")     \
   X(requests_in_flight, gauge, "Requests not answered yet")                                        \

@@ -7,6 +7,7 @@ import unittest
 
 from testing.harness_load import Load
 from testing.integration_base import IntegrationTest
+from testing.resp_client import RespError
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 SECONDS = 10
@@ -78,6 +79,27 @@ class MigrationTest(IntegrationTest):
                          [b"a", b"b", b"c"] * 100)
         self.cluster.migrate_slot(slot, source, target)
         self.assertEqual(self.client.command("MGET", "{ask}3", "{ask}2", "{ask}1"), [b"c", b"b", b"a"])
+
+    def test_a_slot_that_stays_half_moved_is_served_key_by_key(self):
+        keys = [f"{{half}}{i}" for i in range(8)]
+        command = self.client.command
+        command("MSET", *[word for key in keys for word in (key, "old")])
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{half}")
+        source, target = self.owner_and_another("{half}")
+        self.cluster.begin_migration(slot, source, target)
+        for key in keys[::2]:
+            source.command("MIGRATE", target.host, target.port, key, 0, 10000)
+        with self.assertRaisesRegex(RespError, "TRYAGAIN"):
+            source.command("MGET", *keys)
+        self.assertEqual(command("MGET", *keys, "{half}none", "other"), [b"old"] * 8 + [None, None])
+        self.assertEqual(command("EXISTS", *keys, "{half}none", keys[0]), 9)
+        self.assertEqual(command("TOUCH", keys[0], keys[1]), 2)
+        self.assertEqual(command("MSET", *[word for key in keys[2:] for word in (key, "new")]), "OK")
+        self.assertEqual(command("DEL", keys[6], keys[7], "{half}none"), 2)
+        self.assertEqual(command("MGET", *keys), [b"old"] * 2 + [b"new"] * 4 + [None] * 2)
+        self.cluster.migrate_slot(slot, source, target)
+        self.assertEqual(command("MGET", *keys), [b"old"] * 2 + [b"new"] * 4 + [None] * 2)
+        self.assertEqual(target.command("MGET", *keys), [b"old"] * 2 + [b"new"] * 4 + [None] * 2)
 
     def test_everything_moves_at_once(self):
         load = Load(self.proxy.address, seed=SEED, prefix="all").start()
