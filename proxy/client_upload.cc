@@ -33,7 +33,8 @@ bool ClientConnection::ConsiderUpload() {
   auto* probe = new UploadProbe(
       [](void* self, bool yes) { static_cast<ClientConnection*>(self)->OnProbed(yes); }, this);
   upload_->probe = probe;
-  if (!context_.router.ProbeForUpload(upload_->slot, candidate.key, probe)) probe->OnLost();
+  const KeyToProbe key = {candidate.key, upload_->slot, session_.database};
+  if (!context_.router.ProbeForUpload(key, probe)) probe->OnLost();
   return upload_->phase != Upload::Phase::kHeld;
 }
 

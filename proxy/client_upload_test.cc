@@ -72,6 +72,29 @@ TEST_F(ClientUploadTest, ALargeCommandArrivesAsItWasSentHoweverItIsCut) {
   }
 }
 
+TEST_F(ClientUploadTest, TheNodeIsAskedInTheClientsDatabase) {
+  cluster.set_databases(4);
+  Start();
+  SimPeer* peer = Connect();
+  peer->Write(Set("a", "zero") + Multibulk({"SELECT", "3"}) + Set("a", "three"));
+  EXPECT_EQ(Await(peer, 3 * kOk.size()), kOk + kOk + kOk);
+  const std::string value = Value(5000);
+  WriteInPieces(peer, Set("a", value), 3000);
+  EXPECT_EQ(Await(peer, kOk.size()), kOk);
+  EXPECT_EQ(stats.uploads.value(), 1u);
+  sim::FakeNode& from = cluster.OwnerOf("a");
+  EXPECT_EQ(from.store().Get("a"), "zero");
+  EXPECT_EQ(from.store().Get(sim::StoredKey(3, "a")), value);
+  // The key that has left is that of database 3.
+  cluster.StartMigration(cluster::HashSlot("a"), cluster.node("A"));
+  cluster.MoveKey(sim::StoredKey(3, "a"));
+  WriteInPieces(peer, Set("a", value + "2"), 3000);
+  EXPECT_EQ(Await(peer, kOk.size()), kOk);
+  EXPECT_EQ(stats.uploads.value(), 1u);
+  EXPECT_EQ(cluster.node("A").store().Get(sim::StoredKey(3, "a")), value + "2");
+  EXPECT_EQ(from.store().Get("a"), "zero");
+}
+
 TEST_F(ClientUploadTest, RepliesKeepTheirOrder) {
   Start();
   const std::string value = Value(5000);

@@ -49,6 +49,13 @@ class TopologySource {
   ~TopologySource() = default;
 };
 
+// Of a command that may be passed on while it arrives; in the client's database.
+struct KeyToProbe {
+  std::string_view key;
+  uint16_t slot;
+  uint16_t database;
+};
+
 class Router final : public UpstreamObserver, private OperationRunner {
  public:
   enum class Verdict : uint8_t {
@@ -85,10 +92,10 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // The same on a connection that the caller has chosen.
   void SendInternal(UpstreamConnection* link, std::string_view command, InternalReply* reply);
 
-  // Asks the owner of `slot` whether it serves `key` now: what is passed on while it arrives cannot
-  // follow a redirect. Any reply but an integer means no. Returns false, and asks nobody, when no
-  // command for the slot should be passed on at the moment.
-  bool ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply);
+  // Asks the owner of the slot whether it serves the key now: what is passed on while it arrives
+  // cannot follow a redirect. Any reply but an integer means no. Returns false, and asks nobody,
+  // when no command for the slot should be passed on at the moment.
+  bool ProbeForUpload(const KeyToProbe& key, InternalReply* reply);
   // A connection that the client has for its command alone, as it blocks or is passed on while
   // it arrives; nullptr before there is one, and after the end.
   static UpstreamConnection* OwnLinkOf(const ReplyQueue& client);

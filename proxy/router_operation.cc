@@ -143,10 +143,11 @@ void Router::RenewBlocking(Request* request) {
 
 // ---- commands that are passed on while they arrive
 
-bool Router::ProbeForUpload(uint16_t slot, std::string_view key, InternalReply* reply) {
-  UpstreamNode* const owner = table_.Find(slot).primary;
-  if (owner == nullptr || !owner->HasRoomForOwnLink() || moving_slots_.Has(slot)) return false;
-  SendInternal(owner, resp::CommandOf({"EXISTS", key}), reply);
+bool Router::ProbeForUpload(const KeyToProbe& key, InternalReply* reply) {
+  UpstreamNode* const owner = table_.Find(key.slot).primary;
+  if (owner == nullptr || !owner->HasRoomForOwnLink() || moving_slots_.Has(key.slot)) return false;
+  UpstreamConnection& link = owner->link({.database = key.database});
+  SendInternal(&link, resp::CommandOf({"EXISTS", key.key}), reply);
   return true;
 }
 
