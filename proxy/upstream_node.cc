@@ -47,7 +47,10 @@ void UpstreamNode::Resolve(UpstreamConnection* connection) {
       where, [this, connection, alive = std::weak_ptr<bool>(alive_)](const SocketAddress& result) {
         if (alive.expired()) return;
         socket_address_ = result;
-        connection->OnResolved();
+        // Unless it has timed out and been forgotten, as one of a client's own may be.
+        bool is_there = false;
+        ForEachLink([&](const UpstreamConnection& link) { is_there |= &link == connection; });
+        if (is_there) connection->OnResolved();
       });
 }
 

@@ -256,6 +256,18 @@ TEST_F(NamedNodeTest, TheAnswersToTwoLookUpsOpenOneConnection) {
   EXPECT_EQ(node.Take(), "*1\r\n$1\r\ny\r\n");
 }
 
+TEST_F(NamedNodeTest, AnAnswerAfterItsConnectionHasGoneIsIgnored) {
+  UpstreamConnection* const own = named_->TakeOwnLink(/*resp3=*/false);
+  Send(*own, "*1\r\n$1\r\nx\r\n", &client);
+  sim.RunFor(kSecond + 2 * kMillisecond);
+  ASSERT_EQ(own->state(), State::kIdle);
+  named_->ReturnOwnLink(own);
+  named_->SweepLinks(sim.io.NowNs());
+  EXPECT_FALSE(named_->NeedsSweep()) << "it has been forgotten";
+  resolver.questions[0](Literal("10.0.0.1"));
+  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+}
+
 TEST_F(NamedNodeTest, AnAnswerAfterTheNodeHasGoneIsIgnored) {
   Send(named_link(), "*1\r\n$1\r\nx\r\n", &client);
   End();
