@@ -54,7 +54,7 @@ ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spe
                                                           const CommandView& command,
                                                           Chunk* chunk) {
   if (bindings_->tracker != nullptr)
-    replies_.SetNeeds(NeedsOfTracker(session_, spec.Has(cluster::kFlagWrite)), session_.database);
+    replies_.SetNeeds(NeedsOfTracker(session_, spec.Has(cluster::kFlagWrite)));
   const Progress progress = ExecuteInBindings(spec, command, chunk);
   const bool tracks = bindings_ != nullptr && bindings_->tracker != nullptr;
   if (tracks && progress == Progress::kContinue) AfterTracked(spec, command);

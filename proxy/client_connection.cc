@@ -380,7 +380,8 @@ void ClientConnection::OnSessionChanged() {
   LinkNeeds needs = {.resp3 = session_.protocol == resp::Protocol::kResp3,
                      .prefers_replica = prefers_replicas};
   if (session_.tracking() != nullptr) needs = NeedsOfTracker(session_);
-  replies_.SetNeeds(needs, session_.database);
+  replies_.SetNeeds(needs);
+  replies_.SetDatabase(session_.database);
   UpdateTracker();
 }
 

@@ -76,13 +76,16 @@ void ReplyQueue::OnPartAnswered(size_t bytes) {
   held_bytes_ += bytes;
 }
 
-void ReplyQueue::SetNeeds(LinkNeeds needs, uint16_t database) {
-  DCHECK((needs.resp3 == needs_.resp3 && needs.tracks_by == needs_.tracks_by &&
-          database == database_) ||
-         size_ <= 1);
+void ReplyQueue::SetNeeds(LinkNeeds needs) {
+  DCHECK((needs.resp3 == needs_.resp3 && needs.tracks_by == needs_.tracks_by) || size_ <= 1);
   needs_ = needs;
-  needs_.has_database = database != 0;
+  needs_.has_database = database_ != 0;
+}
+
+void ReplyQueue::SetDatabase(uint16_t database) {
+  DCHECK(database == database_ || size_ <= 1);
   database_ = database;
+  needs_.has_database = database != 0;
 }
 
 void ReplyQueue::SetMode(ReplyMode mode) {

@@ -59,10 +59,11 @@ class ReplyQueue {
   // The client has gone: all replies go nowhere. Requests not answered yet live on without it.
   void Abandon();
 
-  // How requests pushed from now on are sent, and in which database they are executed. Requires,
-  // for other connections than before: empty(), but for the operation that changes it; on two
-  // connections to a node requests would overtake one another.
-  void SetNeeds(LinkNeeds needs, uint16_t database = 0);
+  // How requests pushed from now on are sent, and in which database they are executed, whatever
+  // `needs` says of that. Requires, for other connections than before: empty(), but for the
+  // operation that changes it; on two connections to a node requests would overtake one another.
+  void SetNeeds(LinkNeeds needs);
+  void SetDatabase(uint16_t database);
   uint16_t database() const { return database_; }
   bool resp3() const { return needs_.resp3; }
   // What becomes of the replies to commands from now on.

@@ -21,7 +21,7 @@ constexpr char kOutOfRange[] = "-ERR DB index is out of range\r\n";
 
 class RouterDatabaseTest : public testing::Test, public RouterForTest {
  protected:
-  RouterDatabaseTest() { client.replies.SetNeeds(LinkNeeds(), 3); }
+  RouterDatabaseTest() { client.replies.SetDatabase(3); }
 
   // `node` hears SELECT 3, and answers it; then it has the command.
   void Greet(NodeForTest& node) {
@@ -48,8 +48,8 @@ TEST_F(RouterDatabaseTest, ClientsOfDifferentDatabasesUseDifferentConnections) {
   ClientForTest zero{sim.resources};
   ClientForTest three{sim.resources};
   ClientForTest twelve{sim.resources};
-  three.replies.SetNeeds(LinkNeeds(), 3);
-  twelve.replies.SetNeeds(LinkNeeds(), 12);
+  three.replies.SetDatabase(3);
+  twelve.replies.SetDatabase(12);
   Send(&zero, "GET b");
   Settle();
   EXPECT_EQ(a.Take(), Wire("GET b"));
@@ -116,7 +116,7 @@ TEST_F(RouterDatabaseTest, WhatTheNodeRefusesIsTheAnswerAndNothingIsExecuted) {
 TEST_F(RouterDatabaseTest, AReadGoesToAReplicaInTheDatabase) {
   cluster::Node replica = NodeNamed('B', false);
   table.Adopt(cluster::Topology({NodeNamed('A', true), replica}, {{0, {1}}}, {{0, 16383, 0}}));
-  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true}, 3);
+  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
   SendNow("GET b");
   EXPECT_EQ(b.Take(), Wire("READONLY") + Wire("SELECT 3"));
   Reply(b, "+OK\r\n+OK\r\n");
@@ -128,7 +128,7 @@ TEST_F(RouterDatabaseTest, AReadGoesToAReplicaInTheDatabase) {
 }
 
 TEST_F(RouterDatabaseTest, AConnectionInResp3GreetsFirst) {
-  client.replies.SetNeeds(LinkNeeds{.resp3 = true}, 3);
+  client.replies.SetNeeds(LinkNeeds{.resp3 = true});
   SendNow("GET b");
   EXPECT_EQ(a.Take(), Wire("HELLO 3") + Wire("SELECT 3"));
   Reply(a, "%1\r\n$5\r\nproto\r\n:3\r\n+OK\r\n");
