@@ -47,6 +47,21 @@ bool MayBeQueued(const CommandSpec& spec) {
   return false;
 }
 
+// A node would answer for the connection, which clients share.
+bool IsAboutTheClient(const CommandSpec& spec) {
+  return spec.route == Route::kPubSub ||
+         (spec.route == Route::kLocal && spec.group == "connection");
+}
+
+std::string_view WhyNotQueued(const CommandSpec& spec) {
+  if (IsAboutTheClient(spec)) {
+    return "ERR Command not allowed inside a transaction through rcproxy: it concerns the client "
+           "itself";
+  }
+  return "ERR Command not allowed inside a transaction through rcproxy: it concerns more than one "
+         "node";
+}
+
 }  // namespace
 
 Transaction::Transaction(const Config& config, Stats& stats, int watched_slot, uint16_t database)
@@ -72,11 +87,7 @@ std::string Transaction::RefuseAsTooBig(std::string_view error) {
 std::string Transaction::Queue(const CommandSpec& spec, const CommandView& command) {
   if (spec.Has(cluster::kFlagNoMulti))
     return Refuse("ERR Command not allowed inside a transaction");
-  if (!MayBeQueued(spec)) {
-    return Refuse(
-        "ERR Command not allowed inside a transaction through rcproxy: it concerns more than one "
-        "node");
-  }
+  if (!MayBeQueued(spec)) return Refuse(WhyNotQueued(spec));
   // It would change that of the connection, which others share.
   if (spec.name == "select" && command[1] != std::to_string(database_)) {
     return Refuse(

@@ -64,6 +64,15 @@ TEST_F(TransactionTest, CommandsForManyNodesOrForTheConnectionAreRefused) {
   EXPECT_TRUE(transaction_.spoiled());
 }
 
+TEST_F(TransactionTest, WhatIsRefusedIsToldWhy) {
+  for (const char* line : {"HELLO 3", "CLIENT ID", "SUBSCRIBE x", "SSUBSCRIBE x", "MONITOR"}) {
+    EXPECT_NE(Queue(line).find("it concerns the client itself\r\n"), std::string::npos) << line;
+  }
+  for (const char* line : {"DBSIZE", "CONFIG GET x"}) {
+    EXPECT_NE(Queue(line).find("it concerns more than one node\r\n"), std::string::npos) << line;
+  }
+}
+
 // On a server that has several it would be the database of everybody who shares the connection.
 TEST_F(TransactionTest, TheDatabaseOfTheConnectionStaysWhatItIs) {
   EXPECT_EQ(Queue("SELECT 0"), queued_);
