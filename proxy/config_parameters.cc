@@ -13,6 +13,7 @@
 #include "proxy/glob_pattern.h"
 #include "proxy/operation.h"
 #include "proxy/text.h"
+#include "proxy/zone.h"
 #include "resp/value.h"
 
 namespace rcproxy::proxy {
@@ -89,8 +90,29 @@ std::string UnixSocket(const ServerFacts& facts) {
 std::string Port(const ServerFacts& facts) { return Concat(facts.tcp_port); }
 
 // Passwords are never shown, not even to those who know them.
+template <std::string Config::*kField>
 std::string Password(const ServerFacts& facts) {
-  return facts.config->requirepass.empty() ? "" : "(hidden)";
+  return (facts.config->*kField).empty() ? "" : "(hidden)";
+}
+
+template <bool Config::*kField>
+std::string Boolean(const ServerFacts& facts) {
+  return facts.config->*kField ? "true" : "false";
+}
+
+template <std::vector<ListenAddress> Config::*kField>
+std::string ListenAddresses(const ServerFacts& facts) {
+  std::string list;
+  for (const ListenAddress& address : facts.config->*kField)
+    list += Concat(list.empty() ? "" : ",", address.ToString());
+  return list;
+}
+
+std::string NodeAddresses(const ServerFacts& facts) {
+  std::string list;
+  for (const auto& [announced, reached] : facts.config->node_addresses)
+    list += Concat(list.empty() ? "" : ",", announced, "=", reached.ToString());
+  return list;
 }
 
 std::string ReadPreferenceName(const ServerFacts& facts) {
@@ -98,6 +120,18 @@ std::string ReadPreferenceName(const ServerFacts& facts) {
 }
 
 std::string Zone(const ServerFacts& facts) { return facts.config->zones.own; }
+std::string ZonePrefix(const ServerFacts& facts) { return facts.config->zones.own_prefix; }
+
+std::string ZoneMap(const ServerFacts& facts) {
+  std::string list;
+  for (const ZoneRule& rule : facts.config->zones.rules)
+    list += Concat(list.empty() ? "" : ",", rule.prefix, "=", rule.zone);
+  return list;
+}
+
+std::string TransactionsName(const ServerFacts& facts) {
+  return facts.config->transactions == Transactions::kSplit ? "split" : "slot";
+}
 
 std::string CrossSlotName(const ServerFacts& facts) {
   switch (facts.config->cross_slot) {
@@ -157,19 +191,22 @@ constexpr Parameter kParameters[] = {
     {"notify-keyspace-events", nullptr, "", kOfNodes},
     {"port", Port},
     {"proto-max-bulk-len", Field<&Config::request_bulk_bytes_max>},
-    {"requirepass", Password},
+    {"requirepass", Password<&Config::requirepass>},
     {"save", nullptr, "", kOfNodes},
     {"slowlog-log-slower-than", nullptr, "-1"},
     {"slowlog-max-len", nullptr, "0"},
     {"timeout", Field<&Config::client_idle_timeout_s>},
     {"unixsocket", UnixSocket},
 
+    {"addr", ListenAddresses<&Config::listen>},
     {"announce", Addresses<&Config::announce>},
     {"backend_idle_connections", Field<&Config::backend_idle_connections>},
     {"backend_idle_timeout_s", Field<&Config::backend_idle_timeout_s>},
+    {"batch_wait_us", Field<&Config::batch_wait_us>},
     {"client_output_hard_bytes", Field<&Config::client_output_hard_bytes>},
     {"client_output_soft_bytes", Field<&Config::client_output_soft_bytes>},
     {"client_pipeline_max", Field<&Config::client_pipeline_max>},
+    {"client_stall_timeout", Milliseconds<&Config::client_stall_timeout_ms>},
     {"compute_bytes_max", Field<&Config::compute_bytes_max>},
     {"connect_timeout", Milliseconds<&Config::connect_timeout_ms>},
     {"cross_slot", CrossSlotName},
@@ -178,26 +215,56 @@ constexpr Parameter kParameters[] = {
     {"drain_timeout_s", Field<&Config::drain_timeout_s>},
     {"face", FaceName},
     {"function_bytes_max", Field<&Config::function_bytes_max>},
+    {"hold_bytes_max", Field<&Config::hold_bytes_max>},
+    {"hold_requests_max", Field<&Config::hold_requests_max>},
+    {"hold_timeout", Milliseconds<&Config::hold_timeout_ms>},
+    {"learn_commands", Boolean<&Config::learn_commands>},
+    {"learn_commands_interval", Milliseconds<&Config::learn_commands_interval_ms>},
     {"log_every_n", Field<&Config::log_every_n>},
     {"memory_limit_bytes", Field<&Config::memory_limit_bytes>},
+    {"monitor_lines_per_s", Field<&Config::monitor_lines_per_s>},
+    {"node_addresses", NodeAddresses},
+    {"nodes_file", Field<&Config::nodes_file>},
+    {"own_connections_max", Field<&Config::own_connections_max>},
+    {"own_connections_total_max", Field<&Config::own_connections_total_max>},
     {"read_prefer", ReadPreferenceName},
     {"read_your_writes", Milliseconds<&Config::read_your_writes_ms>},
+    {"reconnect_delay_max", Milliseconds<&Config::reconnect_delay_max_ms>},
+    {"reconnect_delay_min", Milliseconds<&Config::reconnect_delay_min_ms>},
     {"redirects_max", Field<&Config::redirects_max>},
+    {"refresh_min_interval", Milliseconds<&Config::refresh_min_interval_ms>},
+    {"refresh_timeout", Milliseconds<&Config::refresh_timeout_ms>},
+    {"replica_addr", ListenAddresses<&Config::replica_listen>},
     {"replica_lag_bytes_max", Field<&Config::replica_lag_bytes_max>},
     {"request_args_max", Field<&Config::request_args_max>},
     {"request_bulk_bytes_max", Field<&Config::request_bulk_bytes_max>},
     {"request_bytes_max", Field<&Config::request_bytes_max>},
     {"request_timeout", Milliseconds<&Config::request_timeout_ms>},
-    {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
+    {"retry_delay", Milliseconds<&Config::retry_delay_ms>},
     {"script_cache_bytes", Field<&Config::script_cache_bytes>},
+    {"slots_reload_interval", Milliseconds<&Config::slots_reload_interval_ms>},
+    {"spread_publishes", Boolean<&Config::spread_publishes>},
     {"startup_nodes", Addresses<&Config::startup_nodes>},
+    {"startup_timeout_s", Field<&Config::startup_timeout_s>},
+    {"stream_command_bytes_min", Field<&Config::stream_command_bytes_min>},
+    {"stream_reply_bytes_min", Field<&Config::stream_reply_bytes_min>},
     {"subscriber_output_hard_bytes", Field<&Config::subscriber_output_hard_bytes>},
     {"subscriber_output_soft_bytes", Field<&Config::subscriber_output_soft_bytes>},
+    {"subscriber_output_soft_s", Field<&Config::subscriber_output_soft_s>},
+    {"subscription_ping_interval", Milliseconds<&Config::subscription_ping_ms>},
     {"subscriptions_per_client_max", Field<&Config::subscriptions_per_client_max>},
+    {"topology_nodes_asked", Field<&Config::topology_nodes_asked>},
     {"tracking_keys_max", Field<&Config::tracking_keys_max>},
     {"tracking_prefixes_max", Field<&Config::tracking_prefixes_max>},
+    {"transaction_commands_max", Field<&Config::transaction_commands_max>},
+    {"transactions", TransactionsName},
+    {"upstream_password", Password<&Config::upstream_password>},
+    {"upstream_username", Field<&Config::upstream_username>},
     {"workers", Field<&Config::workers>},
+    {"zero_copy_min_bytes", Field<&Config::zero_copy_min_bytes>},
     {"zone", Zone},
+    {"zone_map", ZoneMap},
+    {"zone_prefix", ZonePrefix},
     {"zone_spill_requests", Field<&Config::zone_spill_requests>},
 };
 

@@ -1,10 +1,13 @@
 #include "proxy/config_parameters.h"
 
+#include <gflags/gflags.h>
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "proxy/flags.h"
 #include "proxy/local_commands_for_test.h"
 
 namespace rcproxy::proxy {
@@ -52,6 +55,34 @@ TEST(ConfigGetTest, OurOwnFlags) {
   local.config.startup_nodes = {{"127.0.0.1", 7000}, {"::1", 7001}};
   EXPECT_EQ(local.Ask("CONFIG GET startup_nodes"),
             Pair("startup_nodes", "127.0.0.1:7000,[::1]:7001"));
+}
+
+TEST(ConfigGetTest, EveryFlagHasAnAnswer) {
+  (void)ConfigFromFlags();  // So that they are linked.
+  LocalCommandsForTest local;
+  std::vector<google::CommandLineFlagInfo> flags;
+  google::GetAllFlags(&flags);
+  int count = 0;
+  for (const google::CommandLineFlagInfo& flag : flags) {
+    if (!flag.filename.ends_with("proxy/flags.cc")) continue;
+    EXPECT_NE(local.Ask("CONFIG GET " + flag.name), "*0\r\n") << flag.name;
+    ++count;
+  }
+  EXPECT_GT(count, 60);
+}
+
+TEST(ConfigGetTest, ListsAreWrittenAsTheFlagsAre) {
+  LocalCommandsForTest local;
+  local.config.listen = {{"127.0.0.1", 1, ""}, {"", 0, "/run/rcproxy.sock"}};
+  local.config.node_addresses = {{"10.0.0.1:1", {"127.0.0.1", 7000}}};
+  local.config.zones.rules = {{"10.1.", "a"}, {"10.2.", "b"}};
+  local.config.spread_publishes = true;
+  EXPECT_EQ(local.Ask("CONFIG GET addr"), Pair("addr", "127.0.0.1:1,/run/rcproxy.sock"));
+  EXPECT_EQ(local.Ask("CONFIG GET node_addresses"),
+            Pair("node_addresses", "10.0.0.1:1=127.0.0.1:7000"));
+  EXPECT_EQ(local.Ask("CONFIG GET zone_map"), Pair("zone_map", "10.1.=a,10.2.=b"));
+  EXPECT_EQ(local.Ask("CONFIG GET spread_publishes"), Pair("spread_publishes", "true"));
+  EXPECT_EQ(local.Ask("CONFIG GET transactions"), Pair("transactions", "slot"));
 }
 
 TEST(ConfigGetTest, WhereItListens) {

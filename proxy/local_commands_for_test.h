@@ -100,6 +100,7 @@ class LocalCommandsForTest final : private LocalHost, private SessionObserver {
   int SlotsServed() const override { return slots_served; }
   int64_t NowNs() const override { return 1'000'000'000; }
   const KnownCommands& Commands() const override { return known; }
+  Stats& WorkerStats() override { return stats; }
   // SessionObserver
   void OnSessionChanged() override {}
   void SetReplyMode(ReplyMode mode) override { reply_mode = mode; }

@@ -19,6 +19,7 @@ namespace rcproxy::proxy {
 
 struct ClientFilter;
 class KnownCommands;
+struct Stats;
 
 // One worker's clients and nodes, to those who ask all workers.
 class WorkerClients {
@@ -70,6 +71,7 @@ class LocalHost {
   virtual int SlotsServed() const = 0;
   virtual int64_t NowNs() const = 0;
   virtual const KnownCommands& Commands() const = 0;
+  virtual Stats& WorkerStats() = 0;
 
  protected:
   ~LocalHost() = default;

@@ -98,6 +98,7 @@ class Counter {
   X(monitor_lines_dropped, counter,                                                                \
     "Commands that clients who MONITOR were not shown: too many in a second")                      \
   X(errors_subscriptions, counter, "Commands refused: too many subscriptions of one client")       \
+  X(errors_tracking_prefixes, counter, "CLIENT TRACKING refused: too many prefixes of one client") \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \

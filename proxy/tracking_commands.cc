@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/config.h"
+#include "proxy/stats.h"
 #include "proxy/text.h"
 #include "resp/number.h"
 
@@ -132,7 +133,8 @@ std::unique_ptr<TrackingOptions> MakeOptions(const TrackingRequest& request,
 }
 
 // Does what is asked for. Returns the error, or "".
-std::string Apply(const TrackingRequest& request, size_t prefixes_max, Session* session) {
+std::string Apply(const TrackingRequest& request, size_t prefixes_max, LocalHost& host,
+                  Session* session) {
   if (!request.error.empty()) return request.error;
   if (EqualsIgnoreCase(request.on_or_off, "off")) {
     session->SetTracking(nullptr);
@@ -142,8 +144,10 @@ std::string Apply(const TrackingRequest& request, size_t prefixes_max, Session* 
   const TrackingOptions* before = session->tracking();
   if (std::string error = CheckOptions(request, before); !error.empty()) return error;
   std::unique_ptr<TrackingOptions> options = MakeOptions(request, before);
-  if (options->prefixes.size() > prefixes_max)
+  if (options->prefixes.size() > prefixes_max) {
+    host.WorkerStats().errors_tracking_prefixes.Add();
     return "ERR too many prefixes: the client would have more than --tracking_prefixes_max";
+  }
   session->SetTracking(std::move(options));
   return "";
 }
@@ -182,7 +186,7 @@ class TrackingOperation final : public Operation {
     const bool is_there =
         request_.redirect == 0 || std::ranges::find(answers, "1") != answers.end();
     const std::string error =
-        is_there ? Apply(request_, prefixes_max_, &session_) : std::string(kNoTargetError);
+        is_there ? Apply(request_, prefixes_max_, host_, &session_) : std::string(kNoTargetError);
     if (!error.empty()) return round->Finish("-" + error + "\r\n");
     if (session_.tracking() == nullptr) return round->Finish("+OK\r\n");
     host_.AwaitTracking(session_.id, round->Wait());
@@ -204,7 +208,7 @@ void Tracking(LocalCall& call) {
                                                          std::move(request));
     return;
   }
-  const std::string error = Apply(request, prefixes_max, &call.session);
+  const std::string error = Apply(request, prefixes_max, call.host, &call.session);
   error.empty() ? call.Ok() : call.Error(error);
 }
 

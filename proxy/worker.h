@@ -135,6 +135,7 @@ class Worker final : public WorkerClients,
   int SlotsServed() const override { return table_.SlotsServed(); }
   int64_t NowNs() const override { return resources_.io.NowNs(); }
   const KnownCommands& Commands() const override { return resources_.commands; }
+  Stats& WorkerStats() override { return stats_; }
   // ClientOwner
   void OnClientGone(ClientConnection* client) override;
   bool UnderMemoryPressure() const override { return memory_pressure_; }

@@ -13,6 +13,7 @@
 #include "proxy/operations/operations.h"
 #include "proxy/router_for_test.h"
 #include "proxy/server_facts.h"
+#include "proxy/stats.h"
 
 namespace rcproxy::proxy {
 
@@ -26,8 +27,10 @@ class WorkersForTest final : public LocalHost {
   int SlotsServed() const override { return cluster::kSlotCount; }
   int64_t NowNs() const override { return 0; }
   const KnownCommands& Commands() const override { return commands; }
+  Stats& WorkerStats() override { return stats; }
 
   KnownCommands commands;
+  Stats stats;
   uint64_t asked = 0;  // What the operation waits for.
 };
 

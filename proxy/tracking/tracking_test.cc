@@ -435,6 +435,17 @@ TEST_F(TrackingTest, ABroadcastReachesWhoeverHasThePrefix) {
   EXPECT_EQ(Say(all, "SET b 2"), kOk + Forget({"b"}));
 }
 
+TEST_F(TrackingTest, TooManyPrefixesAreRefusedAndCounted) {
+  config.tracking_prefixes_max = 2;
+  Start();
+  sim::SimPeer* peer = Tracker("BCAST PREFIX a PREFIX b");
+  EXPECT_EQ(Say(peer, "CLIENT TRACKING ON BCAST PREFIX c"),
+            "-ERR too many prefixes: the client would have more than --tracking_prefixes_max\r\n");
+  EXPECT_EQ(stats.errors_tracking_prefixes.value(), 1u);
+  Change(kOfA);
+  EXPECT_EQ(Heard(peer), Forget({"b"})) << "what it had it has";
+}
+
 TEST_F(TrackingTest, AfterAGapWhoeverBroadcastsForgetsAll) {
   Start();
   sim::SimPeer* peer = Tracker("BCAST PREFIX b");
