@@ -22,10 +22,20 @@ using uring::Chunk;
 
 namespace {
 
+bool IsMonitor(const CommandSpec& spec) {
+  return spec.name == "monitor" || spec.name == "proxy|monitor";
+}
+
 // What a client in RESP2 may say while it is subscribed. The server's list.
 bool MayBeSaidBySubscriber(const CommandSpec& spec) {
-  const bool is_about_channels = spec.route == Route::kPubSub && spec.name != "monitor";
+  const bool is_about_channels = spec.route == Route::kPubSub && !IsMonitor(spec);
   return is_about_channels || spec.name == "ping" || EndsBindings(spec);
+}
+
+// `bindings` may be nullptr.
+bool IsRefusedToSubscriber(const ClientBindings* bindings, const CommandSpec& spec) {
+  const Subscriber* subscriber = bindings == nullptr ? nullptr : bindings->subscriber.get();
+  return subscriber != nullptr && subscriber->IsRestricted() && !MayBeSaidBySubscriber(spec);
 }
 
 // "subscribe", "ssubscribe", "punsubscribe", ...
@@ -68,17 +78,17 @@ ClientConnection::Progress ClientConnection::ExecuteInBindings(const CommandSpec
       !EndsBindings(spec)) {
     return QueueInTransaction(spec, command);
   }
+  if (IsRefusedToSubscriber(bindings_.get(), spec)) {
+    return Refuse(spec, Concat("ERR Can't execute '", spec.name,
+                               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                               "RESET are allowed in this context"));
+  }
   // Keys are watched on a connection to the present database.
   const bool watches = bindings_->watch != nullptr && bindings_->watch->is_watching;
   if (watches && spec.name == "select" && command[1] != std::to_string(session_.database))
     return Refuse(spec, "ERR SELECT of another database is not possible while keys are watched");
   const Subscriber* subscriber = bindings_->subscriber.get();
   if (subscriber != nullptr && subscriber->IsRestricted()) {
-    if (!MayBeSaidBySubscriber(spec)) {
-      return Refuse(spec, Concat("ERR Can't execute '", spec.name,
-                                 "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
-                                 "RESET are allowed in this context"));
-    }
     if (spec.name == "ping" && command.size() <= 2) {
       const std::string_view text = command.size() == 2 ? command[1] : std::string_view();
       return ReplyLocally(resp::CommandOf({"pong", text}));
@@ -104,7 +114,7 @@ void ClientConnection::EndBlocking() {
 
 ClientConnection::Progress ClientConnection::RunPubSub(const CommandSpec& spec,
                                                        const CommandView& command) {
-  if (spec.name == "monitor") return RunMonitor(spec);
+  if (IsMonitor(spec)) return RunMonitor(spec, command);
   const ChannelKind kind = KindOf(spec.name);
   replies_.ShowNext();
   std::unique_ptr<Subscriber>& subscriber = Bind().subscriber;
@@ -164,12 +174,28 @@ bool ClientConnection::TellChangedKeys(ChangedKeys keys) {
 
 // ---- MONITOR
 
-ClientConnection::Progress ClientConnection::RunMonitor(const CommandSpec& spec) {
+ClientConnection::Progress ClientConnection::RunMonitor(const CommandSpec& spec,
+                                                        const CommandView& command) {
+  MonitorFilter filter;
+  const std::string problem = ParseMonitorFilter(command, resources_.commands, &filter);
+  if (!problem.empty()) return ReplyLocally(Concat("-", problem, "\r\n"));
   if (!Router::MayStart(replies_, spec)) return Block();
   std::unique_ptr<Monitor>& monitor = Bind().monitor;
-  if (monitor != nullptr) return ReplyLocally("+OK\r\n");
-  monitor = std::make_unique<Monitor>(resources_, replies_);
-  return RunOperation(spec, context_.monitors.Begin(monitor.get()));
+  if (monitor == nullptr) monitor = std::make_unique<Monitor>(resources_, replies_, session_.id);
+  return RunOperation(spec, context_.monitors.Begin(monitor.get(), std::move(filter)));
+}
+
+// As by a server: what is queued is shown when EXEC comes, what is refused not at all.
+void ClientConnection::ShowToMonitors(const CommandSpec& spec, const CommandView& command) {
+  const Transaction* transaction = bindings_ == nullptr ? nullptr : bindings_->transaction.get();
+  const bool is_queued = transaction != nullptr && !EndsBindings(spec) &&
+                         (spec.route != Route::kTransaction || spec.name == "unwatch");
+  if (is_queued || IsRefusedToSubscriber(bindings_.get(), spec)) return;
+  if (transaction != nullptr && spec.name == "exec" && !transaction->spoiled()) {
+    for (const TransactionPart& part : transaction->parts())
+      context_.monitors.NoteAll(session_, part.commands);
+  }
+  context_.monitors.Note(session_, spec, command);
 }
 
 // ---- transactions

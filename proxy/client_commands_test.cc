@@ -1,5 +1,6 @@
 #include "proxy/client_commands.h"
 
+#include <glog/logging.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -133,11 +134,10 @@ class WorkerClientsForTest final : public WorkerClients {
   }
   void UnpauseClients() override { pause = Pause::kNone; }
   void ResetCounters() override { ++resets; }
-  void CountMonitor(int) override {}
   bool HasClient(int64_t) override { return false; }
   void ForgetTrackedSlot(uint16_t) override {}
   bool TellChangedKeys(int64_t, std::span<const std::string_view>) override { return false; }
-  void ShowCommand(std::string_view) override {}
+  Monitors& monitors() override { LOG(FATAL) << "no command of CLIENT is about them"; }
   std::string DescribeChannels(ChannelKind, const std::vector<std::string>&) override { return {}; }
   std::string SummarizeClients() override {
     return "clients 3\nblocked 1\nname 2 library=x,name=y\n";

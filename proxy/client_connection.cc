@@ -334,7 +334,7 @@ ClientConnection::Progress ClientConnection::RunAcrossSlots(const CommandSpec& s
 // first time counts.
 void ClientConnection::Observe(const CommandSpec& spec, const CommandView& command) {
   if (std::exchange(resources_.offered_again, false)) return;
-  context_.monitors.Note(session_, spec, command);
+  ShowToMonitors(spec, command);
   if (resources_.config.log_every_n > 0) LogSample(spec, command);
 }
 

@@ -161,7 +161,8 @@ class ClientConnection final : public uring::SocketListener,
   void AfterTracked(const cluster::CommandSpec& spec, const resp::CommandView& command);
   void EndCachingNo();
   void EndBlocking();
-  Progress RunMonitor(const cluster::CommandSpec& spec);
+  Progress RunMonitor(const cluster::CommandSpec& spec, const resp::CommandView& command);
+  void ShowToMonitors(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunPubSub(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress RunTransaction(const cluster::CommandSpec& spec, const resp::CommandView& command);
   Progress Multi(const cluster::CommandSpec& spec);

@@ -19,6 +19,7 @@ namespace rcproxy::proxy {
 
 struct ClientFilter;
 class KnownCommands;
+class Monitors;
 struct Stats;
 
 // One worker's clients and nodes, to those who ask all workers.
@@ -34,15 +35,12 @@ class WorkerClients {
   virtual void PauseClients(Pause pause, int64_t until_ns) = 0;
   virtual void UnpauseClients() = 0;
   virtual void ResetCounters() = 0;
-  // A client of some worker has begun (1) or ended (-1) to monitor.
-  virtual void CountMonitor(int difference) = 0;
   virtual bool HasClient(int64_t id) = 0;
   // Tells client `id` of keys that another one has read. Returns whether it is here.
   virtual bool TellChangedKeys(int64_t id, std::span<const std::string_view> keys) = 0;
   // Clients are told to forget what they have read of `slot`, which begins to move.
   virtual void ForgetTrackedSlot(uint16_t slot) = 0;
-  // To this worker's clients that monitor.
-  virtual void ShowCommand(std::string_view line) = 0;
+  virtual Monitors& monitors() = 0;
   // ChannelUses of the channels named, or of all of the kind, encoded.
   virtual std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) = 0;
   // A ClientSummary of all its clients, encoded.

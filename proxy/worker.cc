@@ -297,19 +297,10 @@ void Worker::UnpauseClients() {
   ForEachClient([](ClientConnection& client) { client.SetPause(Pause::kNone); });
 }
 
-void Worker::ShowOnAllWorkers(std::string line) {
+void Worker::OnAllWorkers(std::function<void(Monitors&)> what, uint64_t wait_id) {
   AskWorkers(
-      [line = std::move(line)](WorkerClients& worker) {
-        worker.ShowCommand(line);
-        return std::string();
-      },
-      /*wait_id=*/0);
-}
-
-void Worker::CountMonitorOnAllWorkers(int difference, uint64_t wait_id) {
-  AskWorkers(
-      [difference](WorkerClients& worker) {
-        worker.CountMonitor(difference);
+      [what = std::move(what)](WorkerClients& worker) {
+        what(worker.monitors());
         return std::string();
       },
       wait_id);

@@ -107,8 +107,7 @@ class Worker final : public WorkerClients,
   bool HasClient(int64_t id) override { return FindClient(id) != nullptr; }
   bool TellChangedKeys(int64_t id, ChangedKeys keys) override;
   void ForgetTrackedSlot(uint16_t slot) override { tracking_.ForgetSlot(slot); }
-  void CountMonitor(int difference) override { monitors_.Count(difference); }
-  void ShowCommand(std::string_view line) override { monitors_.Show(line); }
+  Monitors& monitors() override { return monitors_; }
   std::string DescribeChannels(ChannelKind kind, const std::vector<std::string>& names) override {
     return EncodeChannelUses(pubsub_.Uses(kind, names));
   }
@@ -140,8 +139,7 @@ class Worker final : public WorkerClients,
   void OnClientGone(ClientConnection* client) override;
   bool UnderMemoryPressure() const override { return memory_pressure_; }
   // MonitorHost
-  void ShowOnAllWorkers(std::string line) override;
-  void CountMonitorOnAllWorkers(int difference, uint64_t wait_id) override;
+  void OnAllWorkers(std::function<void(Monitors&)> what, uint64_t wait_id) override;
   // TrackingHost
   void TellClient(int64_t target, ChangedKeys keys, int64_t tracker) override;
   void ForgetSlotOnAllWorkers(uint16_t slot) override;

@@ -400,6 +400,13 @@ _SCRIPTS = """
 2 > SUBSCRIBE c
 3 > PUBLISH c x
 3 > MULTI | SET {t}a 2 | EXEC
+3 > MULTI | SET {t}a 3
+2 > GET {t}a
+4 > GET {t}a
+3 > GET {t}a
+3 > EXEC
+3 > MULTI | SET {t}a 4 | DISCARD
+3 > MULTI | SET {t}a 4 | NOSUCH | EXEC
 3 > CLIENT GETNAME
 1 > RESET
 2 > PING

@@ -195,6 +195,31 @@ class MonitorTest(IntegrationTest):
             clients[0].ok("GET", "x")
             self.assertEqual(monitor.command("PING"), "PONG")
 
+    def test_some_commands_are_shown(self):
+        clients = [self.proxy.client() for _ in range(4)]
+        for client in clients:
+            self.addCleanup(client.close)
+        number = clients[1].ok("CLIENT", "ID")
+        line = clients[2].ok("CLIENT", "INFO").decode()
+        address = dict(field.partition("=")[::2] for field in line.split(" "))["addr"]
+        for condition, shown in (
+            (("MATCH", "*:1"), {0: ["get", "mget"], 1: ["get", "mget"], 2: ["get", "mget"], 3: ["get", "mget"]}),
+            (("COMMAND", "ping", "client"), {i: ["ping", "client"] for i in range(4)}),
+            (("ID", number), {1: ["get", "mget", "ping", "client"]}),
+            (("ADDR", address, "COMMAND", "get"), {2: ["get"]}),
+        ):
+            with self.subTest(condition=condition), self.proxy.client() as monitor:
+                self.assertEqual(monitor.command("PROXY", "MONITOR", *condition), "OK")
+                for client in clients:
+                    client.pipeline([("get", "key:1"), ("mget", "key:2", "key:1"), ("ping",), ("client", "id")])
+                expected = sorted(word for words in shown.values() for word in words)
+                lines = [monitor.read_reply() for _ in expected]
+                self.assertEqual(sorted(line.split('"')[1] for line in lines), expected)
+                self.assertEqual(monitor.command("PROXY", "MONITOR", "ID", 999_999_999), "OK")
+                self.client.ok("GET", "key:1")
+                self.assertEqual(monitor.command("PING"), "PONG", "nothing else has come")
+                self.assert_error(monitor.command("PROXY", "MONITOR", "WHAT"), "ERR syntax error")
+
 
 if __name__ == "__main__":
     unittest.main()
