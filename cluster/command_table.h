@@ -64,9 +64,10 @@ enum CommandFlag : uint16_t {
   kFlagModule = 1 << 9,
   kFlagDangerous = 1 << 10,
   kFlagIdempotent =
-      1 << 11,  // Running it twice leaves the same data as once and gives the same reply, so it may
-                // be sent again when the outcome is unknown: the read-only commands. SET or DEL are
-                // left out, since options or the reply may differ the second time.
+      1 << 11,  // Running it twice leaves the same data as once, at the later time, and gives the
+                // same reply, so it may be sent again when the outcome is unknown: the read-only
+                // commands, and with --retry_idempotent_writes the others. SET is unless an option
+                // looks at what was there; DEL and HSET are not, since they count.
   kFlagNotYet = 1 << 12,      // Has a route, but rcproxy does not serve it yet: NotAvailableError.
   kFlagOperation = 1 << 13,   // Takes several questions to nodes, and code of its own.
   kFlagScriptBody = 1 << 14,  // Carries a script that a later EVALSHA may name.

@@ -106,6 +106,7 @@ struct Config {
   int64_t subscriber_output_soft_s = 60;
   uint64_t subscriber_output_hard_bytes = 32 << 20;
   int64_t subscription_ping_ms = 1000;
+  bool retry_idempotent_writes = false;
   int64_t upstream_ping_ms = 10'000;       // 0: idle connections are not asked.
   int64_t upstream_silence_ms = 0;         // 0: only the request's own timeout counts.
   uint64_t tracking_keys_max = 1'000'000;  // Per worker, counted once for each client.

@@ -153,6 +153,10 @@ DEFINE_string(learn_commands_interval, "10s",
 DEFINE_string(retry_delay, "20ms",
               "Pause before a request is offered again after TRYAGAIN, CLUSTERDOWN, or a lost "
               "connection; a new cluster map ends it");
+DEFINE_bool(
+    retry_idempotent_writes, false,
+    "Send SET, MSET, SETEX and their like again when the node closed the connection before it "
+    "answered; another client's write in between may then be undone. See docs/COMMANDS.md, Retry");
 DEFINE_string(
     hold_timeout, "0",
     "Longest time a request waits for a primary of its shard; 0 = --request_timeout, which "
@@ -349,6 +353,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   const unsigned cores = std::thread::hardware_concurrency();
   config.workers = FLAGS_workers == 0 ? static_cast<int>(cores == 0 ? 1 : cores) : FLAGS_workers;
   config.learn_commands = FLAGS_learn_commands;
+  config.retry_idempotent_writes = FLAGS_retry_idempotent_writes;
   config.requirepass = FLAGS_requirepass;
   config.upstream_username = FLAGS_upstream_username;
   config.upstream_password = FLAGS_upstream_password;

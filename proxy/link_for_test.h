@@ -30,8 +30,9 @@ class ObserverForTest final : public UpstreamObserver {
     return true;
   }
   void OnOvertaking(const Request*) override {}
-  void OnRequestLost(Request* request, bool sent) override {
-    lost.push_back(Name(request) + (sent ? " sent" : " unsent"));
+  void OnRequestLost(Request* request, Fate fate) override {
+    lost.push_back(Name(request) + (fate == Fate::kUnsent ? " unsent" : " sent"));
+    fates.push_back(fate);
     if (request->sink == Request::Sink::kClient) {
       DeliverText(resources_, request, "-lost\r\n");
     } else {
@@ -46,6 +47,7 @@ class ObserverForTest final : public UpstreamObserver {
   std::vector<cluster::ErrorKind> errors;
   // The last word of each lost command, and whether it may have been sent.
   std::vector<std::string> lost;
+  std::vector<Fate> fates;  // Of each.
   std::vector<std::string> failures;
 
  private:

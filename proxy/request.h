@@ -93,7 +93,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   State state = State::kNew;
   Sink sink = Sink::kDiscard;
   uint8_t redirects = 0;
-  Failure failure : 4 = Failure::kNone;  // Why it was last put off.
+  Failure failure : 3 = Failure::kNone;  // Why it was last put off.
   bool streaming : 1 = false;            // Part of its reply has left for the client: no way back.
   bool read_only : 1 = false;            // Running it again is harmless.
   bool is_split : 1 = false;             // The parent of parts, never sent itself.
@@ -106,6 +106,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
   bool healed : 1 = false;     // Its node did not know its script, and got it.
   bool once : 1 = false;       // Is not offered again.
   bool overtaken : 1 = false;  // A younger one that must not come before it has been executed.
+  bool may_have_run : 1 = false;  // A write that was lost, and is sent again all the same.
   LinkNeeds needs;
   uint16_t slot = kNoSlot;
   uint32_t epoch = 0;  // Of the routing table when it was first issued.

@@ -116,7 +116,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
                     UpstreamConnection* from) override;
   void OnOvertaking(const Request* request) override;
-  void OnRequestLost(Request* request, bool sent) override;
+  void OnRequestLost(Request* request, Fate fate) override;
   void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) override;
 
  private:
@@ -181,6 +181,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   std::vector<Request*> ReplaceByParts(Request* request, uint32_t count);
   Request* NewPartOf(SplitState* split, const Request& whole);
   bool TryDelay(Request* request);
+  bool MayRepeatWrite(Request* request, Fate fate);
+  bool HidesNodesError(Request* request);
   bool Expired(const Request* request, int64_t now_ns) const;
   void GiveUp(Request* request);
   uint32_t GroupKeys(const resp::CommandView& command, const cluster::KeyRun& keys);

@@ -10,6 +10,7 @@
 
 #include "cluster/redirect.h"
 #include "proxy/errors.h"
+#include "proxy/idempotent_write.h"
 #include "proxy/request_order.h"
 #include "proxy/router.h"
 #include "proxy/upstream_node.h"
@@ -173,7 +174,8 @@ void Router::DropOvertaken(ReplyQueue* client) {
   }
 }
 
-void Router::OnRequestLost(Request* request, bool sent) {
+void Router::OnRequestLost(Request* request, Fate fate) {
+  const bool sent = fate != Fate::kUnsent;
   switch (request->sink) {
     case Request::Sink::kIgnore:
     case Request::Sink::kDiscard:
@@ -201,7 +203,8 @@ void Router::OnRequestLost(Request* request, bool sent) {
   // Once its link has had the head, what followed has gone by.
   if (request->is_cut && request->state != Request::State::kWaiting)
     return DeliverText(resources_, request, kErrorUploadLost);
-  if ((sent || (request->is_upload && !request->is_cut)) && !request->read_only) {
+  const bool may_have_run = sent || (request->is_upload && !request->is_cut);
+  if (may_have_run && !request->read_only && !MayRepeatWrite(request, fate)) {
     resources_.stats.errors_outcome_unknown.Add();
     if (ClientOf(request)->MayBeOvertaken()) OnOvertaking(request);
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
@@ -209,6 +212,17 @@ void Router::OnRequestLost(Request* request, bool sent) {
   request->failure = Request::Failure::kUnreachable;
   if (sent && request->is_private && MayTakeItsTime(*request)) RenewBlocking(request);
   Delay(request);
+}
+
+// A node that has closed the connection executes nothing more of what came on it. One that was too
+// slow does, perhaps after what the client writes next.
+bool Router::MayRepeatWrite(Request* request, Fate fate) {
+  if (!resources_.config.retry_idempotent_writes || fate != Fate::kEnded) return false;
+  if (request->is_unit || request->is_private || request->is_upload) return false;
+  if (!IsIdempotentWrite(*request->spec, request->bytes.view())) return false;
+  resources_.stats.writes_repeated.Add();
+  request->may_have_run = true;
+  return true;
 }
 
 void Router::OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) {
@@ -230,13 +244,22 @@ bool Router::Expired(const Request* request, int64_t now_ns) const {
 
 bool Router::TryDelay(Request* request) {
   const int64_t then = resources_.io.NowNs() + resources_.config.retry_delay_ms * kNsPerMs;
-  if (Expired(request, then)) return false;  // The node's own error is the answer.
+  if (Expired(request, then)) return HidesNodesError(request);
   if (MustShed(*request)) {
     resources_.stats.errors_shed.Add();
-    return false;
+    return HidesNodesError(request);
   }
   request->pieces.Clear(resources_.segments);
   Delay(request);
+  return true;
+}
+
+// The node's own error is the answer, unless it is about the second time that a write was sent, of
+// which the first may have been executed.
+bool Router::HidesNodesError(Request* request) {
+  if (!request->may_have_run) return false;
+  request->pieces.Clear(resources_.segments);
+  GiveUp(request);
   return true;
 }
 
@@ -385,6 +408,10 @@ void Router::OnTopologyChanged() {
 }
 
 void Router::GiveUp(Request* request) {
+  if (request->may_have_run) {
+    resources_.stats.errors_outcome_unknown.Add();
+    return DeliverText(resources_, request, kErrorOutcomeUnknown);
+  }
   if (request->failure == Request::Failure::kNoOwnLink) {
     resources_.stats.errors_own_connections.Add();
     return DeliverText(resources_, request, kErrorOwnConnections);

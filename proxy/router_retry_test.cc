@@ -452,6 +452,95 @@ TEST_F(RouterRetryTest, OurOwnCommandsHearOfALossOnce) {
   EXPECT_TRUE(internal.replies.empty());
 }
 
+// ---- writes that may be repeated
+
+class RepeatedWriteTest : public RouterRetryTest {
+ protected:
+  RepeatedWriteTest() {
+    sim.config.retry_idempotent_writes = true;
+    OpenAll();
+  }
+  // What the client hears when A closes the connection before it has answered.
+  std::string AfterALoss(const std::string& line) {
+    SendNow(line);
+    EXPECT_EQ(a.Take(), Wire(line));
+    a.peer().Close();
+    sim.RunUntil([this] { return client.HasOutput() || (a.connections() > 1 && a.HasInput()); });
+    return client.Take();
+  }
+};
+
+TEST_F(RepeatedWriteTest, OneThatIsIdempotentIsSentAgain) {
+  EXPECT_EQ(AfterALoss("SET b 1"), "");
+  EXPECT_EQ(a.Take(), Wire("SET b 1"));
+  Reply(a, "+OK\r\n");
+  EXPECT_EQ(client.Take(), "+OK\r\n");
+  EXPECT_EQ(stats().writes_repeated.value(), 1u);
+  EXPECT_EQ(stats().errors_outcome_unknown.value(), 0u);
+}
+
+TEST_F(RepeatedWriteTest, OthersAreNot) {
+  for (const char* line : {"SET b 1 NX", "INCR b", "DEL b"}) {
+    EXPECT_EQ(AfterALoss(line), kErrorOutcomeUnknown) << line;
+    sim.RunFor(100 * kMillisecond);
+    EXPECT_EQ(a.Take(), "");
+    SendNow("GET b");
+    sim.RunUntil([this] { return a.HasInput(); });
+    a.Take();
+    Reply(a, "$-1\r\n");
+    client.Take();
+  }
+  EXPECT_EQ(stats().writes_repeated.value(), 0u);
+}
+
+TEST_F(RepeatedWriteTest, OnlyWhenTheFlagSaysSo) {
+  sim.config.retry_idempotent_writes = false;
+  EXPECT_EQ(AfterALoss("SET b 1"), kErrorOutcomeUnknown);
+}
+
+// The node may execute it yet, after what its client writes next.
+TEST_F(RepeatedWriteTest, WhatASlowNodeStillHasIsNotRepeated) {
+  SendNow("SET b 1");
+  table.NodeAt(AddressOf('A'))->primary_link().Fail("no reply in time");
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  EXPECT_EQ(stats().writes_repeated.value(), 0u);
+}
+
+TEST_F(RepeatedWriteTest, ThoseOfOneClientKeepTheirOrder) {
+  Send("SET b 1");
+  Send("SET b 2");
+  SendNow("GET b");
+  a.Take();
+  a.peer().Close();
+  sim.RunUntil([this] { return a.connections() > 1 && a.HasInput(); });
+  EXPECT_EQ(a.Take(), Wire("SET b 1") + Wire("SET b 2") + Wire("GET b"));
+}
+
+// The younger one may have been executed, and the older one must not come behind it.
+TEST_F(RepeatedWriteTest, NotBehindAYoungerOneWhoseOutcomeIsUnknown) {
+  Send("SET b 1");
+  SendNow("INCR b");
+  a.peer().Close();
+  EXPECT_EQ(Await(), std::string(kErrorOutcomeUnknown) + std::string(kErrorOutcomeUnknown));
+}
+
+TEST_F(RepeatedWriteTest, WhenItsTimeIsOverNobodySaysThatItWasNotExecuted) {
+  sim.config.request_timeout_ms = 200;
+  SendNow("SET b 1");
+  sim.network.SetConnectMode(a.address(), sim::ConnectMode::kRefuse);
+  a.peer().Close();
+  EXPECT_EQ(Await(), kErrorOutcomeUnknown);
+  EXPECT_EQ(stats().errors_unreachable.value(), 0u);
+}
+
+TEST_F(RepeatedWriteTest, ThePassingErrorOfTheSecondTimeSaysNothingOfTheFirst) {
+  sim.config.request_timeout_ms = 200;
+  EXPECT_EQ(AfterALoss("SET b 1"), "");
+  sim.RunFor(190 * kMillisecond);
+  Reply(a, "-LOADING Redis is loading the dataset in memory\r\n");
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+}
+
 // A node that imports slots would else seem to be the slowest for a long time.
 TEST_F(RouterRetryTest, TheTimeOfAskingBeginsWhenItIsSent) {
   sim.config.read_prefer = ReadPreference::kNearest;

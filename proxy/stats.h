@@ -101,6 +101,8 @@ class Counter {
   X(errors_tracking_prefixes, counter, "CLIENT TRACKING refused: too many prefixes of one client") \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \
+  X(writes_repeated, counter,                                                                      \
+    "Writes sent again though they may have been executed: see --retry_idempotent_writes")         \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \
   X(errors_crossslot, counter, "Requests answered with CROSSSLOT")                                 \
   X(errors_transaction_limit, counter,                                                             \

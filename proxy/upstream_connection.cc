@@ -41,6 +41,9 @@ std::string_view InOnePiece(const SegmentList& pieces, std::string_view last,
   return {text, static_cast<size_t>(end - text)};
 }
 
+// Else the node may not have heard of the end, and yet execute what it has.
+bool IsEndByNode(int error) { return error == 0 || error == ECONNRESET || error == EPIPE; }
+
 uint32_t CountCommands(std::string_view bytes) {
   resp::RequestScanner scanner;
   uint32_t count = 0;
@@ -168,6 +171,7 @@ void UpstreamConnection::OnSent(size_t bytes, int error) {
   sent_bytes_ += bytes;
   submitted_bytes_ = sent_bytes_;  // A short send gave the rest back to us.
   if (error != 0) {
+    closed_by_node_ = IsEndByNode(error);
     Fail(std::strerror(error));
     return;
   }
@@ -369,6 +373,7 @@ void UpstreamConnection::ResumeAfterStall() {
 }
 
 void UpstreamConnection::OnReceiveEnded(int error) {
+  closed_by_node_ = IsEndByNode(error);
   Fail(error == 0 ? "closed by the node" : std::strerror(error));
 }
 
@@ -428,18 +433,19 @@ void UpstreamConnection::LoseRequests() {
   }
   partial_.Clear(resources_.segments);
   const uint64_t submitted = submitted_bytes_;
+  const Fate fate_of_sent = closed_by_node_ ? Fate::kEnded : Fate::kUnknown;
   while (Request* request = lost.PopFront()) {
-    Lose(request, /*sent=*/request->stream_begin < submitted);
+    Lose(request, request->stream_begin < submitted ? fate_of_sent : Fate::kUnsent);
   }
   lost.TakeAll(&waiting_);
   while (Request* request = lost.PopFront()) {
-    Lose(request, /*sent=*/false);
+    Lose(request, Fate::kUnsent);
   }
 }
 
-void UpstreamConnection::Lose(Request* request, bool sent) {
+void UpstreamConnection::Lose(Request* request, Fate fate) {
   if (request->is_private) GiveBack(request);
-  observer_.OnRequestLost(request, sent);
+  observer_.OnRequestLost(request, fate);
 }
 
 void UpstreamConnection::OnSocketClosed() {
@@ -456,7 +462,7 @@ void UpstreamConnection::Idle() {
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
   pinged_bytes_ = kNotPinged;
-  waits_for_turn_ = false;
+  closed_by_node_ = waits_for_turn_ = false;
   unit_left_ = 0;
   unit_error_.clear();
   if (Flushable::IsLinked()) Flushable::Unlink();
@@ -469,7 +475,7 @@ void UpstreamConnection::ReleaseWaiting() {
     if (request->sink == Request::Sink::kInternal) {
       waiting_.PushBack(request);
     } else {
-      Lose(request, /*sent=*/false);
+      Lose(request, Fate::kUnsent);
     }
   }
 }

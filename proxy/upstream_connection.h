@@ -110,6 +110,13 @@ class TrackingSink {
   ~TrackingSink() = default;
 };
 
+// How far a request had come that was given to a connection that failed.
+enum class Fate : uint8_t {
+  kUnsent,   // The node has none of its bytes.
+  kUnknown,  // The node may have it, and may yet execute it.
+  kEnded,    // The node may have executed it, and does no more: it has closed the connection.
+};
+
 // What a connection cannot decide itself. Rare events only: nothing here is called for an ordinary
 // reply.
 class UpstreamObserver {
@@ -121,9 +128,8 @@ class UpstreamObserver {
   // `request` has been executed while an older one of its client may be under way elsewhere, or
   // waits for a retry.
   virtual void OnOvertaking(const Request* request) = 0;
-  // The request was given to a connection that failed. `sent`: some of its bytes may have reached
-  // the node.
-  virtual void OnRequestLost(Request* request, bool sent) = 0;
+  // The request was given to a connection that failed.
+  virtual void OnRequestLost(Request* request, Fate fate) = 0;
   virtual void OnConnectionFailed(UpstreamConnection* connection, std::string_view reason) = 0;
 
  protected:
@@ -266,7 +272,7 @@ class UpstreamConnection final : public uring::SocketListener,
   void OfferToJoined(Request* front);
   void KeepPace(ReplyQueue* client);
   void LoseRequests();
-  void Lose(Request* request, bool sent);
+  void Lose(Request* request, Fate fate);
   // The request on a connection of its own has been answered or lost.
   void GiveBack(Request* request);
   void WakeUploader(const Request* request);
@@ -278,6 +284,7 @@ class UpstreamConnection final : public uring::SocketListener,
   const LinkKind kind_;
   State state_ = State::kIdle;
   bool is_set_aside_ = false;
+  bool closed_by_node_ = false;
   bool waits_for_turn_ = false;  // Not read: its reply is a part of a joined one.
   HeldLink* holder_ = nullptr;   // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;

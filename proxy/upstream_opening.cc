@@ -180,7 +180,7 @@ void UpstreamConnection::RefuseRequests(std::string_view error) {
   CloseIdle();
   while (Request* request = refused.PopFront()) {
     if (ClientOf(request) == nullptr) {
-      Lose(request, /*sent=*/false);
+      Lose(request, Fate::kUnsent);
       continue;
     }
     if (request->is_private) GiveBack(request);

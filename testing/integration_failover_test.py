@@ -12,6 +12,8 @@ import unittest
 
 from testing.harness_load import Load
 from testing.integration_base import IntegrationTest
+from testing.rcproxy_process import RcproxyProcess
+from testing.resp_client import encode
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
@@ -91,6 +93,23 @@ class FailoverTest(IntegrationTest):
         report = load.stop()
         self.assert_clean(report)
         self.assertEqual(dict(report.errors), {})
+
+    def test_idempotent_writes_that_were_lost_are_sent_again(self):
+        victim = self.cluster.primaries()[0]
+        key = next(key for key in (f"again:{i}" for i in range(100)) if self.node_of(key) is victim)
+        flags = {"workers": 1, "request_timeout": "30s", "retry_idempotent_writes": "true"}
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy, proxy.client() as client:
+            client.ok("SET", key, 0)
+            self.cluster.pause(victim)
+            client.send(encode("SET", key, 1, "EX", 100) + encode("INCR", key + ":other{" + key + "}"))
+            with proxy.client() as other:
+                self.eventually(lambda: b"rcproxy_requests_in_flight:2\r\n" in other.command("PROXY", "INFO"))
+            # It has both commands, and executes neither.
+            self.cluster.kill(victim)
+            victim.paused = False
+            self.assertEqual(client.read_reply(), "OK")
+            self.assert_error(client.read_reply(), "ERR upstream lost")
+            self.assertEqual(client.command("GET", key), b"1")
 
     def test_restarted_primary(self):
         self.client.ok("SET", "restart", "before")

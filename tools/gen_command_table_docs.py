@@ -21,8 +21,9 @@ the keys), *joined* (arrays, one after another), *first* (any one answer, when n
 *special* (a rule of its own). An error of any part is the answer; a partial number would be a lie.
 
 **Replica**: may be served by a replica when the configured policy says so. **Retry**: running it twice
-leaves the same data and gives the same reply, so it is repeated after a lost connection; these are
-the read-only commands, because what a write did before the connection was lost is unknown.
+leaves the same data, as if it had been run at the later time, and gives the same reply. So it is
+repeated after a lost connection: always if it only reads, else with `--retry_idempotent_writes`, and
+SET only without NX, XX, GET and other conditions. DEL, HSET and their like are not, because they count.
 
 **Commands that are not here**, of modules and of newer servers, are learnt from the nodes
 (`--learn_commands`): routed by the key specs, flags and tips that all primaries report, or refused with
