@@ -164,6 +164,8 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
       {"hold_timeout", [](Config* c) { c->hold_timeout_ms = -1; }},
       {"hold_timeout", [](Config* c) { c->hold_timeout_ms = INT64_MAX; }},
       {"own_connections_opening_max", [](Config* c) { c->own_connections_opening_max = 0; }},
+      {"shed_queue_delay", [](Config* c) { c->shed_queue_delay_ms = -1; }},
+      {"shed_queue_delay", [](Config* c) { c->shed_queue_delay_ms = INT64_MAX; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = -1; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = 99; }},
       {"upstream_ping_interval", [](Config* c) { c->upstream_ping_ms = INT64_MAX; }},

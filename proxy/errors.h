@@ -20,6 +20,9 @@ inline constexpr std::string_view kErrorUnreachable =
 inline constexpr std::string_view kErrorShed =
     "-ERR upstream busy: too many commands wait for a primary of this shard, it has not been "
     "executed\r\n";
+inline constexpr std::string_view kErrorOverload =
+    "-ERR upstream overloaded: commands wait for this node longer than --shed_queue_delay, it has "
+    "not been executed\r\n";
 inline constexpr std::string_view kErrorOutcomeUnknown =
     "-ERR upstream lost: the node's connection broke after the command was sent, it may or may not "
     "have been executed\r\n";

@@ -158,6 +158,10 @@ DEFINE_bool(
     "Send SET, MSET, SETEX and their like again when the node closed the connection before it "
     "answered; another client's write in between may then be undone. See docs/COMMANDS.md, Retry");
 DEFINE_string(
+    shed_queue_delay, "0",
+    "When every request for a node has waited longer than this for ten times as long, new ones "
+    "get an error while the oldest in flight has waited so long; 0 = all are sent");
+DEFINE_string(
     hold_timeout, "0",
     "Longest time a request waits for a primary of its shard; 0 = --request_timeout, which "
     "is the longest in any case");
@@ -292,6 +296,7 @@ absl::Status ReadTimes(Config* config) {
       {"client_stall_timeout", FLAGS_client_stall_timeout, &config->client_stall_timeout_ms},
       {"subscription_ping_interval", FLAGS_subscription_ping_interval,
        &config->subscription_ping_ms},
+      {"shed_queue_delay", FLAGS_shed_queue_delay, &config->shed_queue_delay_ms},
       {"upstream_ping_interval", FLAGS_upstream_ping_interval, &config->upstream_ping_ms},
       {"upstream_silence_timeout", FLAGS_upstream_silence_timeout, &config->upstream_silence_ms},
   };

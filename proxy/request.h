@@ -80,7 +80,7 @@ struct alignas(64) Request : ListLink<struct InReplyQueue>, ListLink<struct InUp
     kPart,
     kInternal,
   };
-  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner, kNoOwnLink, kShed };
+  enum class Failure : uint8_t { kNone, kUnreachable, kNoOwner, kNoOwnLink, kShed, kOverload };
 
   // As what it was counted while it waits, see HoldWindow.
   struct Hold {

@@ -309,9 +309,20 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   if (request->is_private) [[unlikely]]
     return OwnLink(request, node);
   UpstreamConnection& link = node->link(PrimaryLinkFor(*request));
+  if (node->has_standing_queue() && MustRefuse(link, request)) [[unlikely]]
+    return nullptr;
   if (link.CanAccept()) return &link;
   NoteUnreachable(request);
   return nullptr;
+}
+
+// Requests wait for the node for too long: one that has not been sent anywhere yet is not added.
+[[gnu::noinline]] bool Router::MustRefuse(const UpstreamConnection& link, Request* request) const {
+  const int64_t target_ns = resources_.config.shed_queue_delay_ms * kNsPerMs;
+  if (request->was_delayed || request->redirects > 0) return false;
+  if (!link.HasWaitedSince(resources_.io.NowNs() - target_ns)) return false;
+  request->failure = Request::Failure::kOverload;
+  return true;
 }
 
 void Router::NoteUnreachable(Request* request) {

@@ -153,6 +153,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
   // The link that should take the request now, or nullptr when it has to be put off.
   UpstreamConnection* LinkFor(Request* request);
+  bool MustRefuse(const UpstreamConnection& link, Request* request) const;
   bool MayAskReplica(const Request& request) const;
   void NoteUnreachable(Request* request);
   bool TryAnotherCopy(Request* request, UpstreamNode& node);

@@ -8,6 +8,8 @@
 #include "proxy/errors.h"
 #include "proxy/router.h"
 #include "proxy/router_for_test.h"
+#include "proxy/upstream_connection.h"
+#include "proxy/upstream_node.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -191,6 +193,70 @@ TEST_F(RouterHoldTest, TheMoreAreHeldTheLessOftenTheyAreTried) {
   const uint64_t rounds = (sim.stats.retries.value() - before) / 8200;
   EXPECT_GE(rounds, 1000u / (4 * sim.config.retry_delay_ms));
   EXPECT_LE(rounds, 1000u / (2 * sim.config.retry_delay_ms)) << "refused connections included";
+}
+
+// ---- nodes that are slow, but there
+
+class OverloadTest : public RouterHoldTest {
+ protected:
+  OverloadTest() {
+    sim.config.shed_queue_delay_ms = 20;
+    OpenAll();
+  }
+  // For so long A answers one request in 5 ms, while `wanted` come in the same time.
+  void Run(int duration_ms, int wanted) {
+    for (int ms = 0; ms < duration_ms; ms += 5) {
+      for (int i = 0; i < wanted; ++i) Send(&NewClient(), "SET b 1");
+      Settle();
+      if (link().in_flight() > 0) a.Reply("+OK\r\n");
+      sim.RunFor(4 * kMillisecond);
+    }
+  }
+  UpstreamConnection& link() { return table.NodeAt(AddressOf('A'))->primary_link(); }
+  uint64_t refused() { return sim.stats.errors_overload.value(); }
+};
+
+TEST_F(OverloadTest, WhileMoreIsWantedThanANodeCanDoTheQueueIsKeptAsShortAsTheTarget) {
+  Run(2000, 2);
+  EXPECT_GT(refused(), 100u);
+  EXPECT_LE(link().in_flight(), 8u) << "20 ms are four requests";
+  SendNow("GET c");
+  EXPECT_EQ(b.Take(), Wire("GET c")) << "another node is not concerned";
+  Run(100, 0);
+  size_t done = 0;
+  for (const auto& each : clients) {
+    const std::string reply = each->Take();
+    EXPECT_TRUE(reply == "+OK\r\n" || reply == kErrorOverload) << reply;
+    done += reply == "+OK\r\n";
+  }
+  EXPECT_EQ(done + refused(), clients.size());
+  EXPECT_GE(done, 380u) << "the node is busy all the time";
+}
+
+TEST_F(OverloadTest, WhenLessIsWantedAllAreServed) {
+  Run(1000, 2);
+  Run(1000, 0);
+  const uint64_t before = refused();
+  for (int i = 0; i < 100; ++i) {
+    Run(5, 1);
+    Run(5, 0);
+  }
+  EXPECT_EQ(refused(), before);
+}
+
+TEST_F(OverloadTest, ABurstIsNoOverload) {
+  for (int i = 0; i < 10; ++i) {
+    for (int request = 0; request < 30; ++request) Send(&NewClient(), "SET b 1");
+    Run(200, 0);
+  }
+  EXPECT_EQ(refused(), 0u);
+}
+
+TEST_F(OverloadTest, ZeroRefusesNobody) {
+  sim.config.shed_queue_delay_ms = 0;
+  Run(500, 2);
+  EXPECT_EQ(refused(), 0u);
+  EXPECT_EQ(link().in_flight(), 100u);
 }
 
 }  // namespace

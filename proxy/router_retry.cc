@@ -298,6 +298,7 @@ int64_t Router::RetryPauseNs() const {
 // Whether it waits for a primary while too many do. What waits for its turn is not shed: that ends
 // by itself.
 bool Router::MustShed(const Request& request) const {
+  if (request.failure == Request::Failure::kOverload) return true;
   const bool waits_for_primary = request.failure == Request::Failure::kUnreachable ||
                                  request.failure == Request::Failure::kNoOwner;
   return waits_for_primary && !hold_.HasRoom(HoldShard(table_, request), request.bytes.size());
@@ -305,7 +306,7 @@ bool Router::MustShed(const Request& request) const {
 
 // Not at once: whoever issues it is still writing its command.
 void Router::Shed(Request* request) {
-  request->failure = Request::Failure::kShed;
+  if (request->failure != Request::Failure::kOverload) request->failure = Request::Failure::kShed;
   if (ReplyQueue* client = ClientOf(request)) client->AddDelayed();
   shed_.PushBack(request);
   shed_timer_.Arm(resources_.io.NowNs());
@@ -415,6 +416,10 @@ void Router::GiveUp(Request* request) {
   if (request->failure == Request::Failure::kNoOwnLink) {
     resources_.stats.errors_own_connections.Add();
     return DeliverText(resources_, request, kErrorOwnConnections);
+  }
+  if (request->failure == Request::Failure::kOverload) {
+    resources_.stats.errors_overload.Add();
+    return DeliverText(resources_, request, kErrorOverload);
   }
   if (request->failure == Request::Failure::kShed) {
     resources_.stats.errors_shed.Add();

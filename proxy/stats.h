@@ -69,6 +69,8 @@ class Counter {
   X(requests_held, gauge, "Requests that wait for a primary of their shard, or to be tried again") \
   X(errors_shed, counter,                                                                          \
     "Requests answered with an error: too many waited for their shard already")                    \
+  X(errors_overload, counter,                                                                      \
+    "Requests answered with an error: others waited too long for their node already")              \
   X(errors_unreachable, counter, "Requests answered with an error: no node could be reached")      \
   X(databases_refused, counter,                                                                    \
     "Node connections that a node refused the database that clients have selected")                \

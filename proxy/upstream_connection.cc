@@ -188,6 +188,9 @@ void UpstreamConnection::OnReceived(Slice data) {
     node_.NoteLatency(resources_.io.NowNs() - pending_.Front()->issued_ns);
   progress_ns_ = resources_.io.NowNs();
   node_.NoteHeard(progress_ns_);
+  if (resources_.config.shed_queue_delay_ms > 0 && !pending_.IsEmpty() && !kind_.is_own)
+      [[unlikely]]
+    node_.NoteWait(progress_ns_, progress_ns_ - pending_.Front()->issued_ns);
   resources_.stats.upstream_bytes_received.Add(data.size());
   std::string_view rest = data.view();
   while (!rest.empty()) {

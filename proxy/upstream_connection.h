@@ -180,6 +180,10 @@ class UpstreamConnection final : public uring::SocketListener,
   void CheckTimeout(int64_t now_ns);
   // Whether a reply that time runs for has been owed, and nothing of it received, since `then_ns`.
   bool OwesSince(int64_t then_ns) const { return IsTimed() && progress_ns_ <= then_ns; }
+  // Whether its oldest request was issued before `then_ns`.
+  bool HasWaitedSince(int64_t then_ns) const {
+    return !pending_.IsEmpty() && pending_.Front()->issued_ns < then_ns;
+  }
   // Asks the node for a sign of life; a node that does not answer is found as by any request.
   // Requires: ready, no request in it.
   void Ping();

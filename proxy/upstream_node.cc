@@ -84,6 +84,10 @@ UpstreamConnection& UpstreamNode::DatabaseLink(LinkKind kind) {
   return *link;
 }
 
+void UpstreamNode::NoteWait(int64_t now_ns, int64_t waited_ns) {
+  queue_delay_.Note(now_ns, waited_ns, resources_.config.shed_queue_delay_ms * 1'000'000);
+}
+
 bool UpstreamNode::SetAside(UpstreamConnection* link) {
   if (link->kind().is_own) return false;
   std::unique_ptr<UpstreamConnection>& place = PlaceOf(link->kind());

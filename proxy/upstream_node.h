@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cluster/topology.h"
+#include "proxy/queue_delay.h"
 #include "proxy/resolver.h"
 #include "proxy/upstream_connection.h"
 
@@ -86,6 +87,12 @@ class UpstreamNode {
   int64_t latency_ns() const { return latency_ns_; }
   void NoteLatency(int64_t ns) { latency_ns_ += (ns - latency_ns_) / kLatencyWeight; }
 
+  // The reply to the oldest request on a connection that clients share, which was issued
+  // `waited_ns` ago, comes. Requires: shed_queue_delay_ms > 0.
+  void NoteWait(int64_t now_ns, int64_t waited_ns);
+  // Whether requests have waited for it too long for a while: see QueueDelay.
+  bool has_standing_queue() const { return queue_delay_.stands(); }
+
   // No map names it any more: it goes when its last request has gone.
   bool retired() const { return retired_; }
   void set_retired(bool retired) { retired_ = retired; }
@@ -141,6 +148,7 @@ class UpstreamNode {
   int64_t left_out_until_ns_ = 0;
   int64_t latency_ns_ = 1;
   int64_t heard_ns_ = 0;
+  QueueDelay queue_delay_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // In database 0. Each is opened when it is needed first.
   SharedLinks links_;

@@ -9,6 +9,7 @@ import unittest
 
 from testing.harness_load import Load
 from testing.integration_base import IntegrationTest
+from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import encode
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
@@ -87,6 +88,35 @@ class OverloadTest(IntegrationTest):
             for _ in range(count):
                 self.assertEqual(late.read_reply(), b"y" * 1000)
             sender.join()
+
+    def test_a_node_that_is_asked_for_too_much_answers_what_it_takes_in_time(self):
+        _, other = self.owner_and_another("busy")
+        free = next(key for key in (f"free:{i}" for i in range(100)) if self.node_of(key) is other)
+        # Ten milliseconds of the node's time.
+        script = ("local t = redis.call('TIME') repeat local n = redis.call('TIME') "
+                  "until (n[1] - t[1]) * 1000000 + n[2] - t[2] > 10000 return 1")
+        replies = []
+
+        def ask(proxy, until):
+            with proxy.client() as client:
+                while time.monotonic() < until:
+                    replies.append(client.command("EVAL", script, 1, "busy"))
+
+        with RcproxyProcess(self.cluster.addresses(), {"workers": 1, "shed_queue_delay": "20ms"}) as proxy:
+            askers = [threading.Thread(target=ask, args=(proxy, time.monotonic() + 4)) for _ in range(20)]
+            for asker in askers:
+                asker.start()
+            with proxy.client() as client:
+                while any(asker.is_alive() for asker in askers):
+                    self.assertEqual(client.command("SET", free, 1), "OK")
+            refused = [reply for reply in replies if reply != 1]
+            self.assertGreater(len(refused), 0)
+            self.assertGreater(len(replies) - len(refused), 50, "it goes on working")
+            for reply in refused:
+                self.assert_error(reply, "ERR upstream overloaded: ")
+            with proxy.client() as client:
+                self.assertEqual(client.command("GET", "busy"), None)
+                self.assertIn(b"rcproxy_errors_overload:%d\r\n" % len(refused), client.command("PROXY", "INFO"))
 
     def test_many_clients(self):
         clients = [self.proxy.client() for _ in range(1000)]
