@@ -43,10 +43,9 @@ class RemoteCluster(Cluster):
         host, _, port = address.rpartition(":")
         first = RemoteNode(host, int(port), None)
         self.nodes = [self._node(*entry) for entry in self._addresses(first)]
-        timeout_ms = int(first.command("CONFIG", "GET", "cluster-node-timeout")[1])
+        self._node_timeout_s = int(first.command("CONFIG", "GET", "cluster-node-timeout")[1]) / 1000
         first.disconnect()
         self._elected_at = {}
-        self._election_pause_s = self._pause_between_elections(timeout_ms)
 
     @staticmethod
     def _addresses(node):

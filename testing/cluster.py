@@ -143,7 +143,8 @@ class Cluster(SlotMigration):
             **(options or {}),
         }
         self._elected_at = {}
-        self._election_pause_s = self._pause_between_elections(node_timeout_ms)
+        self._node_timeout_s = node_timeout_ms / 1000
+        self._paused_at = 0.0
         self._ports = list(ports or [])
         self._owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="rcproxy-cluster-")
@@ -241,13 +242,15 @@ class Cluster(SlotMigration):
     def pause(self, node):
         """As a hung machine: connections stay open and nothing answers."""
         node.paused = True
+        self._paused_at = time.monotonic()
         node.disconnect()
         os.kill(node.process.pid, signal.SIGSTOP)
 
     def resume(self, node):
         os.kill(node.process.pid, signal.SIGCONT)
         node.paused = False
-        self._note_elected(self.nodes)  # It is not known whether somebody was.
+        if time.monotonic() > self._paused_at + self._node_timeout_s:
+            self._note_elected(self.nodes)  # It is not known who was, if anybody.
 
     def restart(self, node):
         """Starts a killed node again, on the same port and with what its folder still holds."""
@@ -258,21 +261,20 @@ class Cluster(SlotMigration):
 
     def failover(self, replica, mode=None):
         """Makes `replica` the primary: planned by default, or with mode "FORCE" or "TAKEOVER"."""
-        while not self.may_stand_for_election(replica):
+        is_election = mode != "TAKEOVER"
+        while is_election and not self.may_stand_for_election(replica):
             time.sleep(0.1)
         replica.command("CLUSTER", "FAILOVER", *([mode] if mode else []))
         self._wait(lambda: self._is_primary(replica), 20, f"{replica} to become primary")
-        self._note_elected([replica])
+        if is_election:
+            self._note_elected([replica])
 
     def may_stand_for_election(self, node):
         """Not soon after it has won one: a server counts the votes of then once more (redis 7.0 forgets them after
         auth_retry_time), becomes primary without a new epoch, is demoted at once, and the other one goes on pausing
         its clients, for a planned failover that nobody will end, up to 10 s."""
-        return time.monotonic() > self._elected_at.get(node.id, -1e9) + self._election_pause_s
-
-    @staticmethod
-    def _pause_between_elections(node_timeout_ms):
-        return 2 * max(2, 2 * node_timeout_ms / 1000) + 0.2
+        remembered_s = 2 * max(2, 2 * self._node_timeout_s) + 0.2
+        return time.monotonic() > self._elected_at.get(node.id, -1e9) + remembered_s
 
     def _note_elected(self, nodes):
         for node in nodes:
