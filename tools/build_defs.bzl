@@ -50,8 +50,11 @@ def rcproxy_cc_fuzz_test(name, srcs, deps = [], corpus = [], **kwargs):
         **kwargs
     )
 
-def rcproxy_python_test(name, srcs, main = None, deps = [], data = [], size = "small", tags = [], **kwargs):
-    """A unittest module in Python, run by the system's python3. Its cases are counted in the XML it writes."""
+def rcproxy_python_test(name, srcs, main = None, deps = [], data = [], size = "small", tags = ["optimised"], **kwargs):
+    """A unittest module in Python, run by the system's python3. Its cases are counted in the XML it writes.
+
+    Where nothing of ours is run that a compiler has made, one configuration is enough: that is the default of `tags`.
+    """
     main = main or name + ".py"
     native.sh_test(
         name = name,
