@@ -114,6 +114,7 @@ class CounterTest(IntegrationTest):
             for _ in range(5):
                 source, target = self.owner_and_another(counter.key)
                 self.cluster.migrate_slot(slot, source, target)
+                self.cluster.wait_until_all_know(target)
             self.cluster.failover(self.cluster.replicas(self.node_of(counter.key))[0])
             self.cluster.wait_until_ok()
             self.grows(counter, by=100)

@@ -388,6 +388,7 @@ class StaleValuesTest(Tracking):
             key = chance.choice(_KEYS)
             source, target = self.owner_and_another(key)
             self.cluster.migrate_slot(self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", key), source, target)
+            self.cluster.wait_until_all_know(target)
 
     def assert_nothing_is_stale(self, caches):
         """Everybody has heard what there is to hear; what is cached is what is stored."""
