@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "cluster/redirect.h"
@@ -19,6 +20,55 @@ namespace rcproxy::proxy {
 using cluster::CommandSpec;
 
 static_assert(Question::kAnySlot == Request::kNoSlot);
+
+namespace {
+
+// Has a node end a command that blocks. The node may read this connection before that of the
+// command: then it knows of nobody who waits, and is asked again as long as the command is there.
+// Destroys itself.
+class Unblocking final : public InternalReply {
+ public:
+  Unblocking(Router& router, RoutingTable& table, UpstreamConnection& link, uint32_t order,
+             std::string_view how)
+      : router_(router),
+        table_(table),
+        node_(link.node().address()),
+        client_id_(link.client_id()),
+        order_(order),
+        command_(resp::CommandOf({"CLIENT", "UNBLOCK", std::to_string(client_id_), how})) {}
+
+  void Ask() {
+    --asks_left_;
+    router_.SendInternal(table_.NodeAt(node_), command_, this);
+  }
+  void OnReply(std::string_view reply) override {
+    if (reply == ":0\r\n" && asks_left_ > 0 && IsThere()) return Ask();
+    delete this;
+  }
+  void OnLost() override { delete this; }
+
+ private:
+  static constexpr int kAsksMax = 10;
+
+  bool IsThere() {
+    bool is_there = false;
+    table_.NodeAt(node_)->ForEachLink([&](const UpstreamConnection& link) {
+      is_there |= link.kind().is_own && link.client_id() == client_id_ &&
+                  link.AnyRequest([this](const Request& r) { return r.order == order_; });
+    });
+    return is_there;
+  }
+
+  Router& router_;
+  RoutingTable& table_;
+  const cluster::NodeAddress node_;
+  const int64_t client_id_;
+  const uint32_t order_;  // Of the command that blocks.
+  const std::string command_;
+  int asks_left_ = kAsksMax;
+};
+
+}  // namespace
 
 Router::Verdict Router::Start(ReplyQueue* client, const CommandSpec& spec,
                               std::unique_ptr<Operation> operation) {
@@ -190,15 +240,13 @@ void Router::LoseWatch(Request* request) {
 }
 
 bool Router::Unblock(const ReplyQueue& client, bool with_error) {
-  static IgnoredReply ignored;
   const Request* const front = client.Front();
   if (!client.blocking() || front == nullptr || !front->is_split) return false;
   if (front->split->operation->Unblock(with_error)) return true;
   UpstreamConnection* link = OwnLinkOf(client);
   if (link == nullptr || link->client_id() == 0) return false;
-  const std::string id = std::to_string(link->client_id());
   const std::string_view how = with_error ? "ERROR" : "TIMEOUT";
-  SendInternal(&link->node(), resp::CommandOf({"CLIENT", "UNBLOCK", id, how}), &ignored);
+  (new Unblocking(*this, table_, *link, front->order, how))->Ask();
   return true;
 }
 

@@ -199,12 +199,40 @@ TEST_F(BlockingTest, ClientUnblockIsTheNodes) {
   Run(kMillisecond);
   EXPECT_EQ(a.connections(), 2u);
   EXPECT_EQ(a.Take(), Wire("CLIENT UNBLOCK 77 TIMEOUT") + Wire("CLIENT UNBLOCK 77 ERROR"));
-  Reply(a, ":1\r\n:0\r\n");
+  Reply(a, ":1\r\n:1\r\n");
   EXPECT_FALSE(client.HasOutput());
   a.peer(0).Write("*-1\r\n");
   Run(kMillisecond);
   EXPECT_EQ(client.Take(), "*-1\r\n");
   EXPECT_FALSE(router.Unblock(client.replies, /*with_error=*/false));
+}
+
+TEST_F(BlockingTest, ANodeThatHasNotReadTheCommandYetIsToldAgain) {
+  Block("BLPOP b 0");
+  EXPECT_EQ(a.Take(), Wire("BLPOP b 0"));
+  EXPECT_TRUE(router.Unblock(client.replies, /*with_error=*/false));
+  Run(kMillisecond);
+  EXPECT_EQ(a.Take(), Wire("CLIENT UNBLOCK 77 TIMEOUT"));
+  Reply(a, ":0\r\n");
+  EXPECT_EQ(a.Take(), Wire("CLIENT UNBLOCK 77 TIMEOUT"));
+  a.peer(0).Write("*-1\r\n");
+  Run(kMillisecond);
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+  Reply(a, ":0\r\n");
+  EXPECT_EQ(a.Take(), "") << "it has been answered meanwhile";
+}
+
+TEST_F(BlockingTest, ANodeThatNeverReadsItIsNotToldForEver) {
+  Block("BLPOP b 0");
+  a.Take();
+  EXPECT_TRUE(router.Unblock(client.replies, /*with_error=*/false));
+  Run(kMillisecond);
+  int times = 0;
+  for (; !a.Take().empty(); ++times) Reply(a, ":0\r\n");
+  EXPECT_EQ(times, 10);
+  a.peer(0).Write("*-1\r\n");
+  Run(kMillisecond);
+  EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
 TEST_F(BlockingTest, ANodeThatDoesNotTellAnIdIsUsedAllTheSame) {
