@@ -39,6 +39,9 @@ class InternalReply {
  public:
   virtual void OnReply(std::string_view reply) = 0;
   virtual void OnLost() = 0;  // No reply will come.
+  // Whether another node can be asked as well: the question is given up rather than be in the way
+  // of a client.
+  virtual bool yields() const { return false; }
 
  protected:
   ~InternalReply() = default;

@@ -2,7 +2,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -129,11 +128,7 @@ void Router::FollowAsk(Request* request, UpstreamNode* node) {
   UpstreamConnection& link = own != nullptr ? *own : node->link(PrimaryLinkFor(*request));
   if (!link.CanAccept()) return Delay(request);
   if (!request->read_only) NoteWrite(request, *node);
-  Request* asking = resources_.NewRequest();
-  asking->sink = Request::Sink::kIgnore;
-  asking->issued_ns = resources_.io.NowNs();
-  std::memcpy(link.Accept(asking, kAskingCommand.size()), kAskingCommand.data(),
-              kAskingCommand.size());
+  link.AcceptIgnored(kAskingCommand);
   if (!link.CanAccept()) return Delay(request);  // It could not even begin to connect.
   link.AcceptAgain(request);
 }

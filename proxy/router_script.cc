@@ -1,5 +1,4 @@
 // Scripts and functions that a node does not know.
-#include <cstring>
 #include <string>
 
 #include "proxy/request_order.h"
@@ -29,11 +28,7 @@ bool Router::HealScript(Request* request, UpstreamConnection* from) {
     return false;
   const std::string* body = scripts_.Find(scanner.command()[1]);
   if (body == nullptr) return false;
-  const std::string load = resp::CommandOf({"SCRIPT", "LOAD", *body});
-  Request* loading = resources_.NewRequest();
-  loading->sink = Request::Sink::kIgnore;
-  loading->issued_ns = resources_.io.NowNs();
-  std::memcpy(from->Accept(loading, load.size()), load.data(), load.size());
+  from->AcceptIgnored(resp::CommandOf({"SCRIPT", "LOAD", *body}));
   resources_.stats.scripts_healed.Add();
   if (!from->CanAccept() || IsOvertaken(*request)) return false;
   request->healed = true;

@@ -42,6 +42,7 @@ struct TopologyRefresher::Question final : InternalReply {
     if (outcome == Outcome::kOpen) outcome = Outcome::kFailed;
     Seen();
   }
+  bool yields() const override { return true; }
   void Seen() {
     if (++replies_seen < 3) return;
     if (refresher != nullptr) refresher->OnQuestionDone(this);

@@ -128,6 +128,13 @@ void UpstreamConnection::AcceptAgain(Request* request) {
   Queue(request);
 }
 
+void UpstreamConnection::AcceptIgnored(std::string_view command) {
+  Request* request = resources_.NewRequest();
+  request->sink = Request::Sink::kIgnore;
+  request->issued_ns = resources_.io.NowNs();
+  std::memcpy(Accept(request, command.size()), command.data(), command.size());
+}
+
 bool UpstreamConnection::MayAppend() const {
   return state_ == State::kReady && !pending_.IsEmpty() && pending_.Front()->is_cut &&
          output_.bytes() < kUploadAheadBytes;
@@ -349,16 +356,48 @@ void UpstreamConnection::TakeTurn() {
   if (!stalled()) socket_.StartReceive();
 }
 
-// The node is not read faster than `client` reads what streams to it. When nobody waits behind it,
-// the connection becomes its own; else others are not made to wait as long as the client's hard
-// limit is far.
+// Whether `request`, behind one whose client is slow, can do without this connection.
+bool UpstreamConnection::Yields(const Request& request) {
+  switch (request.sink) {
+    case Request::Sink::kDiscard:
+    case Request::Sink::kIgnore:
+      return true;
+    case Request::Sink::kInternal:
+      return request.internal->yields();
+    case Request::Sink::kClient:
+    case Request::Sink::kMuted:
+    case Request::Sink::kPart:
+      return false;
+  }
+  return false;
+}
+
+bool UpstreamConnection::IsFrontAlone() const {
+  const Request* behind = pending_.Next(pending_.Front());
+  while (behind != nullptr && Yields(*behind)) behind = pending_.Next(behind);
+  return behind == nullptr;
+}
+
+// What waits behind the front and yields is answered now: it will not be, for a long time.
+void UpstreamConnection::GiveUpBehindFront() {
+  Request* behind = pending_.Front();
+  while ((behind = pending_.Next(behind)) != nullptr) {
+    if (behind->sink != Request::Sink::kInternal) continue;
+    behind->sink = Request::Sink::kIgnore;
+    std::exchange(behind->internal, nullptr)->OnLost();
+  }
+}
+
+// The node is not read faster than `client` reads what streams to it. When no other client waits
+// behind it, the connection becomes its own; else others are not made to wait as long as the
+// client's hard limit is far.
 void UpstreamConnection::KeepPace(ReplyQueue* client) {
   const Config& config = resources_.config;
   const size_t waiting = client->output().bytes();
-  const bool is_alone = pending_.Next(pending_.Front()) == nullptr;
   const size_t soft_limit = config.client_output_soft_bytes;
   const bool may_have_it = is_set_aside_ || kind_.is_own;
-  if (is_alone && waiting > soft_limit && (may_have_it || node_.SetAside(this))) {
+  if (waiting > soft_limit && IsFrontAlone() && (may_have_it || node_.SetAside(this))) {
+    GiveUpBehindFront();
     client->Stall(this, soft_limit / 2);
   } else if (waiting > config.client_output_hard_bytes / 2) {
     client->Stall(this, soft_limit);
@@ -501,10 +540,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
 void UpstreamConnection::Ping() {
   DCHECK(state_ == State::kReady && !HasRequests());
   used_before_ping_ns_ = last_used_ns();
-  Request* ping = resources_.NewRequest();
-  ping->sink = Request::Sink::kIgnore;
-  ping->issued_ns = resources_.io.NowNs();
-  std::memcpy(Accept(ping, kPingCommand.size()), kPingCommand.data(), kPingCommand.size());
+  AcceptIgnored(kPingCommand);
   pinged_bytes_ = queued_bytes_;
   resources_.stats.upstream_pings.Add();
 }

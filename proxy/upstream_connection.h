@@ -158,6 +158,8 @@ class UpstreamConnection final : public uring::SocketListener,
   void AcceptFrom(Request* request, uring::Chunk* chunk, std::string_view command);
   // Takes a request again: its command is in request->bytes.
   void AcceptAgain(Request* request);
+  // Takes a command of rcproxy's own whose reply nobody wants. Requires: CanAccept().
+  void AcceptIgnored(std::string_view command);
 
   // For a request that is_upload, of which Accept got the head: adds what has arrived since.
   // Requires: MayAppend().
@@ -274,6 +276,9 @@ class UpstreamConnection final : public uring::SocketListener,
   bool HandleError(Request* request, std::string_view frame);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void OfferToJoined(Request* front);
+  static bool Yields(const Request& request);
+  bool IsFrontAlone() const;
+  void GiveUpBehindFront();
   void KeepPace(ReplyQueue* client);
   void LoseRequests();
   void Lose(Request* request, Fate fate);

@@ -1,7 +1,9 @@
 // Replies that are passed on while they arrive, and clients that do not read them.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "proxy/link_for_test.h"
 #include "proxy/sim_for_test.h"
@@ -16,6 +18,17 @@ using State = UpstreamConnection::State;
 
 const std::string kGetA = Multibulk({"GET", "a"});
 const std::string kGetB = Multibulk({"GET", "b"});
+
+struct Question final : InternalReply {
+  explicit Question(bool yields) : yields_(yields) {}
+  void OnReply(std::string_view) override { ++replies; }
+  void OnLost() override { ++losses; }
+  bool yields() const override { return yields_; }
+
+  const bool yields_;
+  int replies = 0;
+  int losses = 0;
+};
 
 class StreamingTest : public testing::Test, public LinkForTest {
  protected:
@@ -33,6 +46,12 @@ class StreamingTest : public testing::Test, public LinkForTest {
       sent += 20'000;
     }
     return sent;
+  }
+  void Ask(Question& question) {
+    Request* request = sim.resources.NewRequest();
+    request->sink = Request::Sink::kInternal;
+    request->internal = &question;
+    std::memcpy(link().Accept(request, kGetB.size()), kGetB.data(), kGetB.size());
   }
   // Reads until it has all of the long reply.
   void TakeLongReply() {
@@ -122,6 +141,42 @@ TEST_F(StreamingTest, ASlowClientBehindWhichNobodyWaitsGetsTheConnectionForItsel
   EXPECT_EQ(client.Take(), "+b\r\n");
   Settle();
   EXPECT_EQ(first_.state(), State::kIdle) << "it closes after its reply";
+}
+
+// Who asks what another node can tell as well is not in the way.
+TEST_F(StreamingTest, AQuestionThatYieldsIsGivenUpForAClient) {
+  Question other(true);
+  Question first(true);
+  Question second(true);
+  Ask(other);
+  Send(kGetA);
+  Ask(first);
+  Ask(second);
+  Settle();
+  Reply("+other\r\n");
+  const size_t sent = ReplyUntilStalled();
+  ASSERT_TRUE(first_.stalled());
+  EXPECT_NE(&first_, &link());
+  EXPECT_EQ(other.replies, 1);
+  EXPECT_EQ(first.losses, 1);
+  EXPECT_EQ(second.losses, 1);
+  Reply(long_reply_.substr(sent) + "+first\r\n+second\r\n");
+  TakeLongReply();
+  Settle();
+  EXPECT_EQ(first.replies + second.replies, 0);
+  EXPECT_EQ(first_.state(), State::kIdle) << "all that it owed has come";
+}
+
+TEST_F(StreamingTest, AQuestionThatDoesNotYieldIsAsGoodAsAClient) {
+  Question question(false);
+  Send(kGetA);
+  Ask(question);
+  Settle();
+  const size_t sent = ReplyUntilStalled();
+  EXPECT_EQ(&first_, &link()) << "it is shared";
+  Reply(long_reply_.substr(sent) + "+b\r\n");
+  TakeLongReply();
+  EXPECT_EQ(question.replies, 1);
 }
 
 TEST_F(StreamingTest, AtTheLimitOfConnectionsNoneIsSetAside) {
