@@ -38,6 +38,13 @@ bool IsRefusedToSubscriber(const ClientBindings* bindings, const CommandSpec& sp
   return subscriber != nullptr && subscriber->IsRestricted() && !MayBeSaidBySubscriber(spec);
 }
 
+// Whether a client that is in a transaction, if it is, has the command queued. `bindings` may be
+// nullptr.
+bool IsQueued(const ClientBindings* bindings, const CommandSpec& spec) {
+  const bool may_be = spec.route != Route::kTransaction || spec.name == "unwatch";
+  return bindings != nullptr && bindings->transaction != nullptr && may_be && !EndsBindings(spec);
+}
+
 // "subscribe", "ssubscribe", "punsubscribe", ...
 ChannelKind KindOf(std::string_view name) {
   if (name.starts_with("p")) return ChannelKind::kPattern;
@@ -74,10 +81,7 @@ ClientConnection::Progress ClientConnection::ExecuteBound(const CommandSpec& spe
 ClientConnection::Progress ClientConnection::ExecuteInBindings(const CommandSpec& spec,
                                                                const CommandView& command,
                                                                Chunk* chunk) {
-  if (bindings_->transaction != nullptr && spec.route != Route::kTransaction &&
-      !EndsBindings(spec)) {
-    return QueueInTransaction(spec, command);
-  }
+  if (IsQueued(bindings_.get(), spec)) return QueueInTransaction(spec, command);
   if (IsRefusedToSubscriber(bindings_.get(), spec)) {
     return Refuse(spec, Concat("ERR Can't execute '", spec.name,
                                "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
@@ -187,10 +191,9 @@ ClientConnection::Progress ClientConnection::RunMonitor(const CommandSpec& spec,
 
 // As by a server: what is queued is shown when EXEC comes, what is refused not at all.
 void ClientConnection::ShowToMonitors(const CommandSpec& spec, const CommandView& command) {
-  const Transaction* transaction = bindings_ == nullptr ? nullptr : bindings_->transaction.get();
-  const bool is_queued = transaction != nullptr && !EndsBindings(spec) &&
-                         (spec.route != Route::kTransaction || spec.name == "unwatch");
-  if (is_queued || IsRefusedToSubscriber(bindings_.get(), spec)) return;
+  const ClientBindings* bindings = bindings_.get();
+  if (IsQueued(bindings, spec) || IsRefusedToSubscriber(bindings, spec)) return;
+  const Transaction* transaction = bindings == nullptr ? nullptr : bindings->transaction.get();
   if (transaction != nullptr && spec.name == "exec" && !transaction->spoiled()) {
     for (const TransactionPart& part : transaction->parts())
       context_.monitors.NoteAll(session_, part.commands);
@@ -224,8 +227,7 @@ ClientConnection::Progress ClientConnection::RunTransaction(const CommandSpec& s
     if (in_transaction) return ReplyLocally("-ERR WATCH inside MULTI is not allowed\r\n");
     return RunWatch(spec, command);
   }
-  if (spec.name == "unwatch")
-    return in_transaction ? QueueInTransaction(spec, command) : EndTransaction(spec, "+OK\r\n");
+  if (spec.name == "unwatch") return EndTransaction(spec, "+OK\r\n");
   if (spec.name == "discard") {
     if (!in_transaction) return ReplyLocally("-ERR DISCARD without MULTI\r\n");
     return EndTransaction(spec, "+OK\r\n");

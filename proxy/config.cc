@@ -226,16 +226,17 @@ absl::Status Config::ValidateLongestTimes() const {
 }
 
 absl::Status Config::ValidateHealth() const {
-  if (upstream_ping_ms != 0 && upstream_ping_ms < kHealthTimeMinMs) {
+  const struct {
+    int64_t ms;
+    const char* flag;
+  } times[] = {{upstream_ping_ms, "upstream_ping_interval"},
+               {upstream_silence_ms, "upstream_silence_timeout"}};
+  for (const auto& time : times) {
+    if (time.ms == 0 || time.ms >= kHealthTimeMinMs) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--upstream_ping_interval must be 0 or at least ", kHealthTimeMinMs, "ms"));
+        absl::StrCat("--", time.flag, " must be 0 or at least ", kHealthTimeMinMs, "ms"));
   }
-  if (upstream_silence_ms == 0) return absl::OkStatus();
-  if (upstream_silence_ms < kHealthTimeMinMs) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--upstream_silence_timeout must be 0 or at least ", kHealthTimeMinMs, "ms"));
-  }
-  if (upstream_silence_ms >= request_timeout_ms) {
+  if (upstream_silence_ms != 0 && upstream_silence_ms >= request_timeout_ms) {
     return absl::InvalidArgumentError(
         "--upstream_silence_timeout must be smaller than --request_timeout, which ends the wait "
         "otherwise");
