@@ -58,6 +58,17 @@ class Node:
         except OSError:
             return ""
 
+    def describe(self):
+        """For whoever reads why a test failed: what the node thinks of the cluster."""
+        if not self.is_running() or self.paused:
+            return "(does not run)\n"
+        try:
+            info = self.cluster_info()
+            state = ", ".join(f"{name}: {info[name]}" for name in ("cluster_state", "cluster_slots_assigned"))
+            return f"{state}\n{self.command('CLUSTER', 'NODES').decode()}"
+        except (OSError, Disconnected, RespError) as error:
+            return f"({error})\n"
+
     def command(self, *arguments):
         """Over a connection that is kept; errors are raised. Not for use by two threads at a time."""
         for attempt in (1, 2):
@@ -97,6 +108,15 @@ class Node:
         """As this node believes."""
         lines = self.command("CLUSTER", "NODES").decode().splitlines()
         return next(line.split(" ")[6] for line in lines if line.startswith(other.id))
+
+    def slots_of(self, other):
+        """As this node believes, in order; none of a node that it does not know."""
+        slots = []
+        for part in self.cluster_nodes().get(other.id, {"slots": []})["slots"]:
+            if not part.startswith("["):
+                first, _, last = part.partition("-")
+                slots.extend(range(int(first), int(last or first) + 1))
+        return slots
 
     def cluster_nodes(self):
         """What this node thinks of all: id -> {"flags": set, "primary": id or None, "link": str, "slots": [str]}."""
@@ -224,12 +244,7 @@ class Cluster(SlotMigration):
 
     def slots_of(self, node):
         """The slots that the node itself thinks it owns, in order."""
-        slots = []
-        for part in node.cluster_nodes()[node.id]["slots"]:
-            if not part.startswith("["):
-                first, _, last = part.partition("-")
-                slots.extend(range(int(first), int(last or first) + 1))
-        return slots
+        return node.slots_of(node)
 
     # Trouble.
 
@@ -259,15 +274,23 @@ class Cluster(SlotMigration):
         self._launch(node)
         self._await_ping(node)
 
-    def failover(self, replica, mode=None):
-        """Makes `replica` the primary: planned by default, or with mode "FORCE" or "TAKEOVER"."""
-        is_election = mode != "TAKEOVER"
-        while is_election and not self.may_stand_for_election(replica):
-            time.sleep(0.1)
-        replica.command("CLUSTER", "FAILOVER", *([mode] if mode else []))
-        self._wait(lambda: self._is_primary(replica), 20, f"{replica} to become primary")
-        if is_election:
+    def begin_failover(self, replica, mode=None):
+        """Has `replica` become the primary soon: planned by default, or with mode "FORCE" or "TAKEOVER"."""
+        if mode != "TAKEOVER":
+            while not self.may_stand_for_election(replica):
+                time.sleep(0.1)
+            # Who does not take it for a replica of that primary does not answer it.
+            self._wait(self._all_agree_on_roles, 20, "all to agree who is whose replica")
             self._note_elected([replica])
+        replica.command("CLUSTER", "FAILOVER", *([mode] if mode else []))
+
+    def failover(self, replica, mode=None):
+        """The same, and waits until it is, and until all know after an election."""
+        self.begin_failover(replica, mode)
+        self._wait(lambda: self._is_primary(replica), 20, f"{replica} to become primary")
+        if mode != "TAKEOVER":
+            self._note_elected([replica])
+            self._wait(self._all_agree_on_roles, 20, f"all to hear that {replica} is the primary")
 
     def may_stand_for_election(self, node):
         """Not soon after it has won one: a server counts the votes of then once more (redis 7.0 forgets them after
@@ -300,6 +323,8 @@ class Cluster(SlotMigration):
         """Ends a node that owns no slots and makes all others forget it."""
         if node.is_running() and self._is_primary(node) and self.slots_of(node):
             raise ClusterError(f"{node} still owns slots")
+        # Who forgets an owner has nobody for its slots.
+        self._wait(lambda: not any(other.slots_of(node) for other in self.running()), 20, f"{node} to own no slots")
         if node.is_running():
             self.kill(node)
         self.nodes.remove(node)
@@ -336,7 +361,7 @@ class Cluster(SlotMigration):
                    for node_id, entry in view.items() if entry["slots"])
             for view in views
         ]
-        if any(other != owners[0] for other in owners):
+        if any(other != owners[0] for other in owners) or not self._all_agree_on_roles():
             return False
         for node, view in zip(running, views):
             if node.cluster_info()["cluster_state"] != "ok":
@@ -371,6 +396,13 @@ class Cluster(SlotMigration):
         running = self.running()
         return all(self._is_healthy(node.cluster_nodes(), other) for node in running for other in running)
 
+    def _all_agree_on_roles(self):
+        running = self.running()
+        views = [node.cluster_nodes() for node in running]
+        unknown = {"primary": ""}
+        roles = [[view.get(node.id, unknown)["primary"] for node in running] for view in views]
+        return all(other == roles[0] for other in roles)
+
     def _all_take_for_replica(self, node, primary):
         return all(other.cluster_nodes()[node.id]["primary"] == primary.id for other in self.running())
 
@@ -384,8 +416,8 @@ class Cluster(SlotMigration):
             except (OSError, Disconnected, RespError) as error:
                 problem = f" ({error})"
             if time.monotonic() > deadline:
-                tails = "".join(f"--- {node}\n{node.log_tail()}" for node in self.nodes)
-                raise ClusterError(f"waited {timeout_s} s in vain for {what}{problem}\n{tails}")
+                nodes = "".join(f"--- {node}\n{node.describe()}{node.log_tail()}" for node in self.nodes)
+                raise ClusterError(f"waited {timeout_s} s in vain for {what}{problem}\n{nodes}")
             time.sleep(0.05)
 
     def _start_new_node(self):

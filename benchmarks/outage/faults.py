@@ -34,7 +34,7 @@ class Scene:
 
 def planned_failover(scene, key):
     """CLUSTER FAILOVER at the replica"""
-    scene.cluster.failover(scene.replica)
+    scene.cluster.begin_failover(scene.replica)
     return scene.wait_until_accepted(scene.replica, key)
 
 
