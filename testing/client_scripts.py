@@ -174,13 +174,12 @@ class Side:
         self._protocol = protocol
         self._actors = {}
         self._witnesses = [RespClient(node) for node in nodes or [address]]
-        self._publisher = RespClient(address)
         self._ears = [RespClient(node) for node in nodes or []]
         for ear in self._ears:
             ear.ok("SUBSCRIBE", "witness")
 
     def close(self):
-        for client in [*self._actors.values(), *self._witnesses, self._publisher, *self._ears]:
+        for client in [*self._actors.values(), *self._witnesses, *self._ears]:
             client.close()
 
     def actor(self, number):
@@ -237,9 +236,12 @@ class Side:
         self._wait_until(lambda: self.waiting() == expected, f"{expected} clients to wait")
 
     def _let_messages_pass(self):
-        self._publisher.ok("PUBLISH", "witness", "witness")
+        """What any node has published so far has come to all: behind it comes the same from all of them."""
+        for witness in self._witnesses:
+            witness.ok("PUBLISH", "witness", "witness")
         for ear in self._ears:
-            ear.read_reply()
+            for _ in self._witnesses:
+                ear.read_reply()
 
     def take(self):
         return {number: actor.take() for number, actor in sorted(self._actors.items())}

@@ -452,7 +452,16 @@ _SCRIPTS = """
 class ClientsTest(BesideOneServerTest):
     proxy_flags = {"workers": 2}
 
+    def is_nobody_subscribed(self):
+        """At the nodes: then a message of before is not taken for one of those that come."""
+        return all(
+            node.command("PUBSUB", "CHANNELS") == node.command("PUBSUB", "SHARDCHANNELS") == []
+            and node.command("PUBSUB", "NUMPAT") == 0
+            for node in self.cluster.primaries()
+        )
+
     def play(self, steps, protocol, in_turn=False):
+        self.eventually(self.is_nobody_subscribed)
         for address in (self.server.address, self.proxy.address):
             with RespClient(address) as client:
                 client.ok("FLUSHALL")
