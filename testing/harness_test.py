@@ -2,35 +2,22 @@
 
 import random
 import socket
-import threading
 import unittest
 
+from testing.background import LoopbackServer
 from testing.harness_load import Load
 
 
-class LyingServer:
+class LyingServer(LoopbackServer):
     """Keeps keys in a dict and answers GET, SET, DEL, MGET and MSET; `lie` may change any reply."""
 
     def __init__(self, lie=None):
         self._keys = {}
         self._lie = lie or (lambda name, reply: reply)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
+    def serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with connection, connection.makefile("rb") as stream:
                 while line := stream.readline():

@@ -6,17 +6,10 @@ import unittest
 
 from testing.cluster import Cluster
 from testing.harness_load import Load
-from testing.integration_base import IntegrationTest
+from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
 
 SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
-
-
-def proxy_counter(client, name):
-    for line in client.command("INFO", "proxy").decode().splitlines():
-        if line.startswith(f"rcproxy_{name}:"):
-            return int(line.split(":")[1])
-    raise KeyError(name)
 
 
 class AgreementTest(IntegrationTest):
@@ -52,11 +45,11 @@ class AgreementTest(IntegrationTest):
         replica = self.cluster.replicas(second)[0]
         self.cluster.pause(first)
         self.cluster.failover(replica, "TAKEOVER")
-        refreshes = proxy_counter(self.client, "topology_refreshes")
+        refreshes = counter(self.client, "topology_refreshes")
         for key in keys:
             self.assertEqual(self.client.command("SET", key, "1"), "OK")
         self.eventually(
-            lambda: proxy_counter(self.client, "topology_refreshes") >= refreshes + 3,
+            lambda: counter(self.client, "topology_refreshes") >= refreshes + 3,
             timeout_s=20,
             message="the map is read on while a node hangs",
         )

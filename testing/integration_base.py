@@ -9,6 +9,14 @@ from testing.resp_client import RespError
 from testing.standalone_server import StandaloneServer
 
 
+def counter(client, name):
+    """What rcproxy counts, as INFO tells it."""
+    for line in client.ok("INFO", "proxy").decode().splitlines():
+        if line.startswith(f"rcproxy_{name}:"):
+            return int(line.split(":")[1])
+    raise KeyError(name)
+
+
 class IntegrationTest(unittest.TestCase):
     """Classes set `cluster_options` (arguments of Cluster) and `proxy_flags` where the defaults do not do.
 
@@ -72,6 +80,9 @@ class IntegrationTest(unittest.TestCase):
         """The primary that owns the key's slot, and a primary that does not."""
         owner = self.node_of(key)
         return owner, next(node for node in self.cluster.primaries() if node is not owner)
+
+    def counter(self, name):
+        return counter(self.client, name)
 
     def eventually(self, condition, timeout_s=10, message="condition"):
         deadline = time.monotonic() + timeout_s

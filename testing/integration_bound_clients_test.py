@@ -8,34 +8,24 @@ import threading
 import time
 import unittest
 
-from testing.integration_base import IntegrationTest
+from testing.background import Background
+from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import Disconnected, RespClient, encode
 
 
-class Bystanders:
+class Bystanders(Background):
     """Clients that have to do with other slots only. What goes wrong for them is in `problems`."""
 
     def __init__(self, proxy, keys):
+        super().__init__([(proxy, key) for key in keys])
         self.problems = []
         self.count = 0
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(proxy, key)) for key in keys]
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, proxy, key):
+    def work(self, proxy, key):
         with proxy.client() as client:
             number = 0
-            while not self._stop.is_set():
+            while not self.is_over.is_set():
                 number += 1
                 expected = ["OK", str(number).encode(), "OK", "QUEUED", [number + 1]]
                 replies = client.pipeline([("SET", key, number), ("GET", key), ("MULTI",), ("INCR", key), ("EXEC",)])
@@ -132,7 +122,7 @@ class Bound(IntegrationTest):
 
 def proxy_gauge(address, name):
     with RespClient(address) as client:
-        return int(client.ok("INFO", "proxy").split(b"rcproxy_%s:" % name.encode())[1].split(b"\r\n")[0])
+        return counter(client, name)
 
 
 def accepts(address):

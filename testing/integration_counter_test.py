@@ -6,10 +6,10 @@ when WAIT says that a replica has it, since a primary that is killed takes with 
 EXEC or WAIT left open is unknown. In the end each number up to the counter's value was set by somebody, once.
 """
 
-import threading
 import time
 import unittest
 
+from testing.background import Background
 from testing.integration_base import IntegrationTest
 from testing.resp_client import RespError
 
@@ -60,32 +60,18 @@ class Counter:
         return {what: which for what, which in found.items() if which}
 
 
-class Incrementing:
+class Incrementing(Background):
     """CLIENTS clients that increment the counters, each one of them, until the end of the `with`."""
 
     def __init__(self, proxy, counters, awaits_replica):
+        super().__init__([(proxy, counters[index % len(counters)]) for index in range(CLIENTS)])
         self.failures = []
         self._awaits_replica = awaits_replica
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._work, args=(proxy, counters[index % len(counters)]))
-            for index in range(CLIENTS)
-        ]
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, proxy, counter):
+    def work(self, proxy, counter):
         try:
             with proxy.client() as client:
-                while not self._stop.is_set():
+                while not self.is_over.is_set():
                     counter.increment(client, self._awaits_replica)
         except Exception as failure:  # The test looks at them.
             self.failures.append(repr(failure))

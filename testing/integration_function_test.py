@@ -14,10 +14,6 @@ redis.register_function{function_name='take', callback=function(keys) return red
 class NewPrimaryTest(IntegrationTest):
     proxy_flags = {"slots_reload_interval": "60s"}
 
-    def counter(self, name):
-        text = self.client.command("INFO", "proxy").decode()
-        return int(next(line for line in text.split("\r\n") if line.startswith(f"rcproxy_{name}:")).split(":")[1])
-
     def test_a_primary_that_joins_knows_the_functions(self):
         self.assertEqual(self.client.ok("FUNCTION", "LOAD", "REPLACE", _LIBRARY), b"mylib")
         source = self.node_of("a")

@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from testing.integration_base import IntegrationTest
+from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespClient, RespError
 
@@ -22,16 +22,6 @@ class HoldTest(IntegrationTest):
                 self.cluster.restart(node)
         self.cluster.wait_until_ok(60)
         super().tearDown()
-
-    def counter(self, name):
-        return self.counter_of(self.client, name)
-
-    @staticmethod
-    def counter_of(client, name):
-        for line in client.command("PROXY", "INFO").decode().splitlines():
-            if line.startswith(f"rcproxy_{name}:"):
-                return int(line.split(":")[1])
-        raise KeyError(name)
 
     def in_background(self, replies, index):
         """One client, one write. Its reply goes to `replies`."""
@@ -105,13 +95,13 @@ class HoldTest(IntegrationTest):
             self.cluster.pause(victim)
             try:
                 # Nobody asks: the PING finds it.
-                self.eventually(lambda: self.counter_of(client, "upstream_silences") > 0)
+                self.eventually(lambda: counter(client, "upstream_silences") > 0)
                 self.assertEqual(client.command("GET", key), b"0", "a replica serves what only reads")
             finally:
                 self.cluster.wait_for_promotion(victim)
                 self.cluster.resume(victim)
             self.assertEqual(client.command("INCR", key), 1)
-            self.assertEqual(self.counter_of(client, "upstream_timeouts"), 0)
+            self.assertEqual(counter(client, "upstream_timeouts"), 0)
 
     def test_healthy_as_soon_as_the_new_primary_serves(self):
         victim = self.node_of("{held}")

@@ -97,10 +97,6 @@ class MixedTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 1, "options": {"enable-module-command": "yes"}}
     proxy_flags = {"learn_commands_interval": "200ms", "slots_reload_interval": "200ms"}
 
-    def counter(self, name):
-        text = self.client.ok("INFO", "proxy").decode()
-        return int(next(line.split(":")[1] for line in text.split("\r\n") if line.startswith(f"rcproxy_{name}:")))
-
     def test_what_not_all_have_is_not_learnt_until_they_have_it(self):
         self.eventually(lambda: self.counter("command_tables_read") == 3, message="the first reading")
         primaries, replicas = self.cluster.primaries(), self.cluster.replicas()

@@ -25,10 +25,6 @@ class Subscribing(IntegrationTest):
             self.fail(f"unexpected: {reply}")
         client.socket.settimeout(10)
 
-    def stat(self, name):
-        line = next(line for line in self.client.command("INFO", "proxy").split() if b"rcproxy_%s:" % name in line)
-        return int(line.split(b":")[1])
-
 
 class PubSubTest(Subscribing):
     cluster_options = {"primaries": 3, "replicas_per_primary": 0, "node_timeout_ms": 5000}
@@ -70,10 +66,10 @@ class PubSubTest(Subscribing):
         clients = [self.subscribed("SUBSCRIBE", "shared") for _ in range(20)]
         numbers = [node.command("PUBSUB", "NUMSUB", "shared")[1] for node in self.cluster.primaries()]
         self.assertTrue(1 <= sum(numbers) <= 2, numbers)  # One for each worker.
-        self.assertEqual(self.stat(b"subscriptions"), 20)
+        self.assertEqual(self.counter("subscriptions"), 20)
         for client in clients:
             client.close()
-        self.eventually(lambda: self.stat(b"subscriptions") == 0 and self.stat(b"channels") == 0)
+        self.eventually(lambda: self.counter("subscriptions") == 0 and self.counter("channels") == 0)
         self.eventually(
             lambda: not any(node.command("PUBSUB", "NUMSUB", "shared")[1] for node in self.cluster.primaries())
         )
@@ -167,7 +163,7 @@ class PubSubTest(Subscribing):
         self.assert_error(client.read_reply(), "ERR too many subscriptions")
         client.send(encode("SUBSCRIBE", "last"))
         self.assertEqual(client.read_reply(), [b"subscribe", b"last", 50])
-        self.assertEqual(self.stat(b"errors_subscriptions"), 1)
+        self.assertEqual(self.counter("errors_subscriptions"), 1)
 
     def test_shard_channels_of_many_slots(self):
         names = [f"shard:{i}" for i in range(20)]
@@ -192,7 +188,7 @@ class PubSubTest(Subscribing):
             self.eventually(lambda: self.client.command("SPUBLISH", "{moves}b", "then") == 1)
             while client.read_reply() != [b"smessage", b"{moves}b", b"then"]:
                 pass
-        self.assertGreater(self.stat(b"subscriptions_interrupted"), 0)
+        self.assertGreater(self.counter("subscriptions_interrupted"), 0)
 
     def test_events_of_keys_come_from_all_primaries(self):
         for node in self.cluster.primaries():

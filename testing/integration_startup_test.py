@@ -3,37 +3,28 @@
 import os
 import signal
 import socket
-import threading
 import time
 import unittest
 
 from testing import processes
+from testing.background import LoopbackServer
 from testing.cluster import Cluster
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespClient, RespError, encode
 
 
-class FakeSeed:
+class FakeSeed(LoopbackServer):
     """A listener that accepts and then does what `answer` says: bytes to send to whatever comes, or None."""
 
     def __init__(self, answer=None):
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections = []
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            if self._answer is not None:
-                threading.Thread(target=self._babble, args=(connection,), daemon=True).start()
-
-    def _babble(self, connection):
+    def serve(self, connection):
+        self._connections.append(connection)
+        if self._answer is None:
+            return
         try:
             while connection.recv(65536):
                 connection.sendall(self._answer)
@@ -41,7 +32,7 @@ class FakeSeed:
             pass
 
     def close(self):
-        self._listener.close()
+        super().close()
         for connection in self._connections:
             connection.close()
 

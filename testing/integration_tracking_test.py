@@ -57,10 +57,6 @@ class Tracking(IntegrationTest):
         if ready:
             self.fail(f"unexpected: {client.read_reply()}")
 
-    def stat(self, name):
-        line = next(line for line in self.client.command("INFO", "proxy").split() if b"rcproxy_%s:" % name in line)
-        return int(line.split(b":")[1])
-
 
 class TrackingTest(Tracking):
     cluster_options = {"primaries": 3, "replicas_per_primary": 0, "node_timeout_ms": 5000}
@@ -174,8 +170,8 @@ class TrackingTest(Tracking):
                 self.assertEqual(reader.read_reply(), [b"invalidate", [key.encode()]])
         for reader in readers:
             self.assert_silent(reader, 0.05)
-        self.assertEqual(self.stat(b"tracking_items"), 0)
-        self.assertEqual(self.stat(b"tracking_clients"), 6)
+        self.assertEqual(self.counter("tracking_items"), 0)
+        self.assertEqual(self.counter("tracking_clients"), 6)
 
     def test_clients_are_listed_as_a_server_lists_them(self):
         reader = self.tracker("BCAST", "PREFIX", "x")
@@ -428,7 +424,7 @@ class StaleValuesTest(Tracking):
                 thread.join()
         self.assertEqual(self.problems, [])
         self.assert_nothing_is_stale(caches)
-        self.assertGreater(self.stat(b"tracking_interrupted"), 0)
+        self.assertGreater(self.counter("tracking_interrupted"), 0)
 
 
 if __name__ == "__main__":

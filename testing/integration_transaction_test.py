@@ -167,10 +167,6 @@ class WatchTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 1, "node_timeout_ms": 2000}
     proxy_flags = {"workers": 2}
 
-    def own_connections(self):
-        line = next(line for line in self.client.command("INFO", "proxy").split() if b"_own_connections:" in line)
-        return int(line.split(b":")[1])
-
     def test_the_texts_are_the_servers(self):
         node = self.node_of("{same}")
         key, other = "{same}a", "{same}b"
@@ -192,7 +188,7 @@ class WatchTest(IntegrationTest):
                 expected = node.pipeline(commands)
                 self.assertEqual(client.pipeline(commands), expected, commands)
             node.disconnect()
-        self.eventually(lambda: self.own_connections() == 0)
+        self.eventually(lambda: self.counter("own_connections") == 0)
 
     def test_another_slot_is_refused(self):
         replies = self.client.pipeline([

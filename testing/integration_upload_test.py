@@ -16,12 +16,8 @@ class UploadTest(IntegrationTest):
     cluster_options = {"primaries": 3, "replicas_per_primary": 0, "node_timeout_ms": 5000}
     proxy_flags = {"workers": 1}
 
-    def uploads(self):
-        line = next(line for line in self.client.command("INFO", "proxy").split() if b"rcproxy_uploads:" in line)
-        return int(line.split(b":")[1])
-
     def test_values_come_back_as_they_were(self):
-        before = self.uploads()
+        before = self.counter("uploads")
         generator = random.Random(1)
         for size in (MIB - 1, MIB, MIB + 1, 3 * MIB + 17, 20 * MIB):
             value = generator.randbytes(size)
@@ -31,7 +27,7 @@ class UploadTest(IntegrationTest):
             self.assertEqual(self.client.command("SET", f"value:{size}", value, "EX", 100), "OK")
             self.assertEqual(self.client.command("APPEND", f"value:{size}", value), 2 * size)
             self.assertEqual(self.client.command("DEL", f"value:{size}"), 1)
-        self.assertGreaterEqual(self.uploads() - before, 12)
+        self.assertGreaterEqual(self.counter("uploads") - before, 12)
 
     def test_errors_are_the_nodes(self):
         self.client.command("RPUSH", "list", "x")
@@ -70,8 +66,11 @@ class UploadTest(IntegrationTest):
                 client.send(chunk[:-1] + b"\r\n")
                 self.assertEqual(client.read_reply(), "OK")
             self.assertEqual(client.command("STRLEN", "huge"), size)
+            before = self.counter("connections_set_aside")
             with self.memory_grows_less_than(24 * MIB):
                 client.send(encode("GET", "huge"))
+                # Until the node has copied its value, everybody waits for the node.
+                self.eventually(lambda: self.counter("connections_set_aside") > before, timeout_s=60)
                 time.sleep(2)  # Longer than --client_stall_timeout: it holds nobody up.
                 left = size + len(b"$%d\r\n\r\n" % size)
                 while left > 0:
@@ -108,7 +107,7 @@ class UploadTest(IntegrationTest):
         for number in range(30):
             with self.proxy.client() as client:
                 client.send(encode("SET", f"left:{number}", bytes(4 * MIB))[: (number * 130_000) + 100])
-        self.eventually(lambda: b"rcproxy_own_connections:0" in self.client.command("INFO", "proxy"))
+        self.eventually(lambda: self.counter("own_connections") == 0)
         for number in range(30):
             self.assertEqual(self.client.command("EXISTS", f"left:{number}"), 0)
 

@@ -5,33 +5,20 @@ import threading
 import time
 import unittest
 
+from testing.background import LoopbackServer
 from testing.relay import Relay
 
 
-class _Echo:
+class _Echo(LoopbackServer):
     """Says what it hears."""
 
-    def __enter__(self):
+    def __init__(self):
         self.heard = b""
         self.open = 0
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+        super().__init__()
 
-    def __exit__(self, *_):
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
+    def serve(self, connection):
         with self._lock:
             self.open += 1
         with connection:
