@@ -3,6 +3,7 @@
 import os
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 from benchmarks.comparison import charts, competitors, report, servers, usage
@@ -72,6 +73,12 @@ class UsageTest(unittest.TestCase):
         self.assertAlmostEqual(total, 0.503)
         self.assertAlmostEqual(user / system, 4)
         self.assertAlmostEqual(usage.cpu_seconds(before, usage.Sample(0.2, 1.5, 1.5))[0], 2.0)
+
+    def test_the_command_line_names_no_folder_outside(self):
+        words = ["/r/benchmarks/compare", "--proxy", "other=/opt/x/other", "--out=/r/out", "--lock", "/tmp/lock", "a/b"]
+        with unittest.mock.patch("sys.argv", words):
+            self.assertEqual(usage.command_line("/r"),
+                             "benchmarks/compare --proxy other=other --out=out --lock lock a/b")
 
 
 def _data():

@@ -4,8 +4,11 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import resource
+import shlex
 import socket
+import sys
 import time
 
 from testing import processes
@@ -141,3 +144,9 @@ def child_cpu_seconds():
     Proxies that were stopped in between count too, so take the difference around one run only."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended.ru_utime + ended.ru_stime
+
+
+def command_line(root):
+    """How this was called, as it works from the root of the tree; other programs by their names alone."""
+    words = [word.replace(root + os.sep, "") for word in (os.path.abspath(sys.argv[0]), *sys.argv[1:])]
+    return shlex.join(re.sub(r"(^|=)/(?:[^/:]*/)+", r"\1", word) for word in words)
