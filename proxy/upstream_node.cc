@@ -100,20 +100,21 @@ bool UpstreamNode::SetAside(UpstreamConnection* link) {
 }
 
 UpstreamConnection* UpstreamNode::TakeOwnLink(bool resp3, uint16_t database) {
-  const auto usable = [resp3, database](const UpstreamConnection* link) {
+  const bool may_open = own_opening_ < resources_.config.own_connections_opening_max;
+  const auto usable = [resp3, database, may_open](const UpstreamConnection* link) {
     const LinkKind kind = link->kind();
-    return kind.resp3 == resp3 && kind.database == database && link->CanAccept();
+    const bool is_open = link->state() == UpstreamConnection::State::kReady;
+    return kind.resp3 == resp3 && kind.database == database && link->CanAccept() &&
+           (is_open || may_open);
   };
-  if (AreAllAtLimit() || own_opening_ >= resources_.config.own_connections_opening_max) {
-    return nullptr;
-  }
+  if (AreAllAtLimit()) return nullptr;
   const auto found = std::find_if(free_own_links_.rbegin(), free_own_links_.rend(), usable);
   UpstreamConnection* link = nullptr;
   if (found != free_own_links_.rend()) {
     link = *found;
     free_own_links_.erase(std::next(found).base());
   } else {
-    if (InBackoff() || IsAtLimit()) return nullptr;
+    if (!may_open || InBackoff() || IsAtLimit()) return nullptr;
     own_links_.push_back(NewLink({.resp3 = resp3, .is_own = true, .database = database}));
     link = own_links_.back().get();
   }

@@ -117,6 +117,9 @@ TEST_F(UpstreamNodeTest, OnlySoManyConnectionsOfSingleClientsAreOpenedAtATime) {
   ASSERT_NE(third, nullptr);
   use(third);
   EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
+  upstream.ReturnOwnLink(first);
+  EXPECT_EQ(upstream.TakeOwnLink(false), first) << "it is open";
+  EXPECT_EQ(upstream.TakeOwnLink(false), nullptr);
   second->Leave();
   EXPECT_NE(upstream.TakeOwnLink(false), nullptr) << "one that will not open is opening no more";
 }
