@@ -25,6 +25,7 @@ from testing.resp_client import Disconnected, RespClient, encode
 from testing.resp_frames import complete_frames, elements
 
 CLOSED = b"<closed>"
+_CLIENTS_ON_ALL_WORKERS = 4
 _PATIENCE_S = 20
 _MESSAGE_WORDS = (b"$7\r\nmessage\r\n", b"$8\r\npmessage\r\n", b"$8\r\nsmessage\r\n")
 _MONITOR_LINE = re.compile(rb"\+\d+\.\d+ \[\d+ [^]]*\] ")
@@ -236,12 +237,17 @@ class Side:
         self._wait_until(lambda: self.waiting() == expected, f"{expected} clients to wait")
 
     def _let_messages_pass(self):
-        """What any node has published so far has come to all: behind it comes the same from all of them."""
+        """What any node has published so far has come to all nodes, behind it the same from all of them; and to the
+        workers of rcproxy, each of which hears of a new subscription behind it."""
         for witness in self._witnesses:
             witness.ok("PUBLISH", "witness", "witness")
         for ear in self._ears:
             for _ in self._witnesses:
                 ear.read_reply()
+        for _ in range(_CLIENTS_ON_ALL_WORKERS):
+            with RespClient(self._address) as client:
+                client.ok("SUBSCRIBE", "witness")
+                client.ok("UNSUBSCRIBE", "witness")
 
     def take(self):
         return {number: actor.take() for number, actor in sorted(self._actors.items())}
