@@ -227,12 +227,14 @@ class Side:
 
     def follow(self, step, reference):
         """Until everybody has heard as much as on the other side, and as many clients wait."""
-        if _publishes(step):
-            self._let_messages_pass()
         pairs = [(self.actor(number), theirs) for number, theirs in reference._actors.items()]
         self._listen_until(
             lambda: all(len(ours.frames) >= len(theirs.frames) for ours, theirs in pairs), [ours for ours, _ in pairs]
         )
+        if _publishes(step):  # It has its reply now.
+            self._let_messages_pass()
+            for ours, _ in pairs:
+                ours.listen()
         expected = reference.waiting()
         self._wait_until(lambda: self.waiting() == expected, f"{expected} clients to wait")
 
