@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/replication_state.h"
 #include "proxy/errors.h"
 #include "proxy/operations/operation_text.h"
-#include "proxy/operations/replication_state.h"
 #include "proxy/text.h"
 #include "resp/number.h"
 
@@ -112,7 +112,7 @@ class Wait final : public Operation {
   void OnOffsets(Answers answers, Round* round) {
     for (size_t i = 0; i < answers.size(); ++i) {
       if (IsErrorReply(answers[i])) return round->Finish(std::string(answers[i]));
-      const ReplicationState state = ParseReplicationState(TextOf(answers[i]));
+      const cluster::ReplicationState state = cluster::ParseReplicationState(TextOf(answers[i]));
       // One that has begun again is not where it was.
       if (!state.is_primary || state.offset < std::max<int64_t>(asked_[i]->target, 0))
         return FinishLost(round);

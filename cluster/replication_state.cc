@@ -1,11 +1,11 @@
-#include "proxy/operations/replication_state.h"
+#include "cluster/replication_state.h"
 
 #include <algorithm>
 #include <cstddef>
 
 #include "resp/number.h"
 
-namespace rcproxy::proxy {
+namespace rcproxy::cluster {
 namespace {
 
 // "slave12", but not "slave_priority".
@@ -42,7 +42,10 @@ ReplicationState ParseReplicationState(std::string_view info) {
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = line.substr(colon + 1);
     if (name == "role") state.is_primary = value == "master";
+    if (name == "master_link_status") state.is_linked = value == "up";
+    if (name == "master_replid") state.stream_id = std::string(value);
     if (name == "master_repl_offset") resp::ParseStrictInteger(value, &state.offset);
+    if (name == "slave_repl_offset") resp::ParseStrictInteger(value, &state.applied);
     if (!NamesReplica(name) || Part(value, "state") != "online") continue;
     int64_t offset = 0;
     if (resp::ParseStrictInteger(Part(value, "offset"), &offset))
@@ -51,4 +54,11 @@ ReplicationState ParseReplicationState(std::string_view info) {
   return state;
 }
 
-}  // namespace rcproxy::proxy
+bool HasAppliedAllOf(const ReplicationState& primary, const ReplicationState& replica) {
+  const bool can_tell = primary.is_primary && primary.offset >= 0 && !primary.stream_id.empty();
+  const bool follows = !replica.is_primary && replica.is_linked;
+  return can_tell && follows && replica.stream_id == primary.stream_id &&
+         replica.applied >= primary.offset;
+}
+
+}  // namespace rcproxy::cluster
