@@ -117,8 +117,9 @@ struct Config {
   ReadPreference read_prefer = ReadPreference::kPrimary;
   Zones zones;
   uint32_t zone_spill_requests = 512;
-  int64_t read_your_writes_ms = 0;     // 0: reads of a client may miss its last writes.
-  uint64_t replica_lag_bytes_max = 0;  // 0: any.
+  int64_t read_your_writes_ms = 0;          // 0: reads of a client may miss its last writes,
+  bool read_your_writes_by_offset = false;  // unless replicas are asked what they have.
+  uint64_t replica_lag_bytes_max = 0;       // 0: any.
   CrossSlot cross_slot = CrossSlot::kSplit;
   Transactions transactions = Transactions::kSlot;
   Face face = Face::kStandalone;

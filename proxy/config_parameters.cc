@@ -72,6 +72,11 @@ std::string Milliseconds(const ServerFacts& facts) {
   return absl::FormatDuration(absl::Milliseconds(facts.config->*kMember));
 }
 
+std::string ReadYourWrites(const ServerFacts& facts) {
+  if (facts.config->read_your_writes_by_offset) return "offset";
+  return Milliseconds<&Config::read_your_writes_ms>(facts);
+}
+
 std::string Bind(const ServerFacts& facts) {
   std::string hosts;
   for (const ListenAddress& address : facts.config->listen) {
@@ -229,7 +234,7 @@ constexpr Parameter kParameters[] = {
     {"own_connections_opening_max", Field<&Config::own_connections_opening_max>},
     {"own_connections_total_max", Field<&Config::own_connections_total_max>},
     {"read_prefer", ReadPreferenceName},
-    {"read_your_writes", Milliseconds<&Config::read_your_writes_ms>},
+    {"read_your_writes", ReadYourWrites},
     {"reconnect_delay_max", Milliseconds<&Config::reconnect_delay_max_ms>},
     {"reconnect_delay_min", Milliseconds<&Config::reconnect_delay_min_ms>},
     {"redirects_max", Field<&Config::redirects_max>},

@@ -55,6 +55,10 @@ TEST(ConfigGetTest, OurOwnFlags) {
   local.config.startup_nodes = {{"127.0.0.1", 7000}, {"::1", 7001}};
   EXPECT_EQ(local.Ask("CONFIG GET startup_nodes"),
             Pair("startup_nodes", "127.0.0.1:7000,[::1]:7001"));
+  local.config.read_your_writes_ms = 250;
+  EXPECT_EQ(local.Ask("CONFIG GET read_your_writes"), Pair("read_your_writes", "250ms"));
+  local.config.read_your_writes_by_offset = true;
+  EXPECT_EQ(local.Ask("CONFIG GET read_your_writes"), Pair("read_your_writes", "offset"));
 }
 
 TEST(ConfigGetTest, EveryFlagHasAnAnswer) {

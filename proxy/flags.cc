@@ -65,7 +65,8 @@ DEFINE_string(zone_prefix, "", "Beginning of the addresses of the nodes in rcpro
 DEFINE_uint32(zone_spill_requests, 512,
               "Requests in flight at a node in the zone from which on others are asked, too");
 DEFINE_string(read_your_writes, "0",
-              "For how long after a write of a client its own reads go to the primary");
+              "For how long after a write of a client its own reads go to the primary; offset = "
+              "until a replica is known to have applied it");
 DEFINE_uint64(
     replica_lag_bytes_max, 0,
     "Replicas that the last cluster map shows to be further behind their primary serve no reads "
@@ -248,10 +249,22 @@ absl::Status ReadAddresses(Config* config) {
   return absl::OkStatus();
 }
 
+absl::Status ReadYourWrites(Config* config) {
+  config->read_your_writes_by_offset = FLAGS_read_your_writes == "offset";
+  if (config->read_your_writes_by_offset) return absl::OkStatus();
+  const absl::Status status =
+      ParseMilliseconds("read_your_writes", FLAGS_read_your_writes, &config->read_your_writes_ms);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--read_your_writes: \"", FLAGS_read_your_writes,
+                   "\" is neither offset nor a time such as 250ms or 5s"));
+}
+
 absl::Status ReadReplicas(Config* config) {
   auto preference = ParseReadPreference(FLAGS_read_prefer);
   if (!preference.ok()) return preference.status();
   config->read_prefer = *preference;
+  if (absl::Status status = ReadYourWrites(config); !status.ok()) return status;
   return ReadZones(config);
 }
 
@@ -289,7 +302,6 @@ absl::Status ReadTimes(Config* config) {
       {"learn_commands_interval", FLAGS_learn_commands_interval,
        &config->learn_commands_interval_ms},
       {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
-      {"read_your_writes", FLAGS_read_your_writes, &config->read_your_writes_ms},
       {"hold_timeout", FLAGS_hold_timeout, &config->hold_timeout_ms},
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},

@@ -132,6 +132,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->zones.rules.size(), 1u);
   EXPECT_EQ(config->zone_spill_requests, 9u);
   EXPECT_EQ(config->read_your_writes_ms, 250);
+  EXPECT_FALSE(config->read_your_writes_by_offset);
   EXPECT_EQ(config->replica_lag_bytes_max, 1000u);
   EXPECT_EQ(config->replica_listen.size(), 1u);
   EXPECT_EQ(config->requirepass, "secret");
@@ -155,6 +156,17 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
 TEST_F(FlagsTest, TimesThatAreNoneNameTheFlag) {
   Set("request_timeout", "soon");
   EXPECT_EQ(Error(), "--request_timeout: \"soon\" is not a time such as 250ms or 5s");
+}
+
+TEST_F(FlagsTest, OwnWritesAreReadByOffsetOrForATime) {
+  Set("read_your_writes", "offset");
+  const absl::StatusOr<Config> config = ConfigFromFlags();
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->read_your_writes_by_offset);
+  EXPECT_EQ(config->read_your_writes_ms, 0);
+  Set("read_your_writes", "offsets");
+  EXPECT_EQ(Error(),
+            "--read_your_writes: \"offsets\" is neither offset nor a time such as 250ms or 5s");
 }
 
 TEST_F(FlagsTest, TimesOutOfAnyUseAreRefused) {

@@ -35,10 +35,19 @@ Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
           .cost = (in_flight + 1) * (by_time ? node->latency_ns() : 1)};
 }
 
+// The same, when it has to have what `needs` says.
+Copy ReplicaAt(const Config& config, UpstreamNode* node, LinkKind kind, const ReadNeeds& needs) {
+  const Copy copy = CopyAt(config, node, kind);
+  if (needs.written.round == 0 || copy.link == nullptr) return copy;
+  if (copy.link->replica_progress().Has(needs.written)) return copy;
+  needs.watch->Want(*copy.link);
+  return {};
+}
+
 // Among the replicas, and the primary if `with_primary`.
 UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool with_primary,
-                         LinkKind at_primary) {
-  LinkKind at_replica = at_primary;
+                         const ReadNeeds& needs) {
+  LinkKind at_replica = needs.at_primary;
   at_replica.replica_reads = true;
   const size_t replicas = shard.replicas.size();
   const size_t copies = replicas + (with_primary && shard.primary != nullptr ? 1 : 0);
@@ -46,8 +55,8 @@ UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool wit
   Copy best;
   for (size_t i = 0; i < copies; ++i) {
     const size_t index = (turn + i) % copies;
-    Copy copy = index < replicas ? CopyAt(config, shard.replicas[index], at_replica)
-                                 : CopyAt(config, shard.primary, at_primary);
+    Copy copy = index < replicas ? ReplicaAt(config, shard.replicas[index], at_replica, needs)
+                                 : CopyAt(config, shard.primary, needs.at_primary);
     if (turn % kTrialEvery == 0) copy.cost = 0;
     if (copy.link != nullptr && copy.IsBetterThan(best)) best = copy;
   }
@@ -57,23 +66,23 @@ UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool wit
 }  // namespace
 
 UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
-                               ReadPreference preference, LinkKind at_primary) {
-  switch (preference) {
+                               const ReadNeeds& needs) {
+  switch (needs.preference) {
     case ReadPreference::kPrimary:
       return nullptr;
     case ReadPreference::kPreferPrimary: {
       if (shard.primary != nullptr) {
-        UpstreamConnection& link = shard.primary->link(at_primary);
+        UpstreamConnection& link = shard.primary->link(needs.at_primary);
         if (link.CanAccept()) return &link;
       }
-      return Best(config, shard, /*with_primary=*/false, at_primary);
+      return Best(config, shard, /*with_primary=*/false, needs);
     }
     case ReadPreference::kReplica:
     case ReadPreference::kPreferReplica:
-      return Best(config, shard, /*with_primary=*/false, at_primary);
+      return Best(config, shard, /*with_primary=*/false, needs);
     case ReadPreference::kAny:
     case ReadPreference::kNearest:
-      return Best(config, shard, /*with_primary=*/true, at_primary);
+      return Best(config, shard, /*with_primary=*/true, needs);
   }
   return nullptr;
 }

@@ -25,7 +25,8 @@ class ReadChoiceTest : public testing::Test, public RouterForTest {
   // The letter of the node that serves the next read; '-' when nobody does.
   char Choose(ReadPreference preference) {
     sim.config.read_prefer = preference;
-    UpstreamConnection* link = ChooseCopy(sim.config, table.Find(0), preference, LinkKind());
+    UpstreamConnection* link =
+        ChooseCopy(sim.config, table.Find(0), {.preference = preference, .at_primary = LinkKind()});
     if (link == nullptr) return '-';
     EXPECT_EQ(link->kind().replica_reads, &link->node() != &Node('A'));
     for (const char name : {'A', 'B', 'C'}) {

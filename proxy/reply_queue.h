@@ -18,6 +18,7 @@
 
 #include "proxy/config.h"
 #include "proxy/output_queue.h"
+#include "proxy/own_writes.h"
 #include "proxy/request.h"
 #include "proxy/resources.h"
 #include "proxy/session.h"
@@ -95,11 +96,7 @@ class ReplyQueue {
   // Whether it is of no use to offer any command again.
   bool HoldsFirst() const { return delayed_ != 0 || HoldsAll(); }
   WriteMarks& writes() { return writes_; }
-  // For --read_your_writes.
-  void NoteWriteAt(int64_t now_ns) { last_write_ns_ = now_ns; }
-  bool HasWrittenSince(int64_t then_ns) const {
-    return last_write_ns_ != 0 && last_write_ns_ >= then_ns;
-  }
+  OwnWrites& own_writes() { return own_writes_; }
   bool empty() const { return size_ == 0; }
   uint32_t size() const { return size_; }
   // Requests not answered yet, parts of split ones included.
@@ -152,7 +149,7 @@ class ReplyQueue {
   bool broken_ = false;
   bool has_strays_ = false;
   WriteMarks writes_;
-  int64_t last_write_ns_ = 0;
+  OwnWrites own_writes_;
   StallList stalled_;
 };
 

@@ -10,7 +10,7 @@
 #include "cluster/hash_slot.h"
 #include "proxy/command_conflict.h"
 #include "proxy/errors.h"
-#include "proxy/read_choice.h"
+#include "proxy/own_writes.h"
 #include "proxy/reply_merger.h"
 #include "proxy/request_order.h"
 #include "proxy/split_state.h"
@@ -38,6 +38,7 @@ Router::Router(Resources& resources, RoutingTable& table, TopologySource& topolo
       table_(table),
       topology_(topology),
       moving_slots_(resources.timers),
+      replication_watch_(resources, table),
       scripts_(resources.config.script_cache_bytes),
       delayed_timer_(
           resources.timers, [](void* self) { static_cast<Router*>(self)->RunDelayed(); }, this),
@@ -289,13 +290,13 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   } else {
     const ShardRoute& shard = table_.Find(request->slot);
     if (request->needs.prefers_replica && MayAskReplica(*request)) [[unlikely]] {
-      const ReadPreference preference = PreferenceOfReaders(resources_.config);
-      UpstreamConnection* link =
-          ChooseCopy(resources_.config, shard, preference, PrimaryLinkFor(*request));
-      if (link != nullptr || preference == ReadPreference::kReplica) {
+      const ReadNeeds needs = NeedsOf(*request, shard);
+      UpstreamConnection* link = ChooseCopy(resources_.config, shard, needs);
+      if (link != nullptr || needs.MustBeReplica()) {
         link != nullptr ? resources_.stats.reads_balanced.Add() : NoteUnreachable(request);
         return link;
       }
+      if (needs.written.round != 0) resources_.stats.reads_kept_from_replicas.Add();
     }
     node = shard.primary;
   }
@@ -335,7 +336,9 @@ void Router::NoteUnreachable(Request* request) {
   ReplyQueue* client = ClientOf(request);
   if (client == nullptr) return;
   client->writes().Note(node.write_mark(), resources_.writes);
-  if (resources_.config.read_your_writes_ms > 0) client->NoteWriteAt(resources_.io.NowNs());
+  const Config& config = resources_.config;
+  if (config.read_your_writes_ms > 0 || config.read_your_writes_by_offset)
+    client->own_writes().NoteSent(request->order, resources_.io.NowNs());
 }
 
 UpstreamNode* Router::NodeOutsideSlots(const Request* request) {
@@ -353,7 +356,25 @@ bool Router::MayAskReplica(const Request& request) const {
   if (!request.spec->Has(cluster::kFlagReplicaOk) || request.redirects > 0 || request.is_private)
     return false;
   const int64_t window_ns = resources_.config.read_your_writes_ms * kNsPerMs;
-  return window_ns == 0 || !ClientOf(&request)->HasWrittenSince(resources_.io.NowNs() - window_ns);
+  const int64_t now_ns = resources_.io.NowNs();
+  return window_ns == 0 || !ClientOf(&request)->own_writes().SentSince(now_ns - window_ns);
+}
+
+// Of a read that a replica may serve; none may when `preference` is kPrimary.
+ReadNeeds Router::NeedsOf(const Request& request, const ShardRoute& shard) {
+  ReadNeeds needs = {.preference = PreferenceOfReaders(resources_.config),
+                     .at_primary = PrimaryLinkFor(request)};
+  if (!resources_.config.read_your_writes_by_offset) return needs;
+  ReplyQueue* client = ClientOf(&request);  // Has the request, or its parent.
+  const uint64_t round = client->own_writes().RoundFor(request.order, client->Front()->order,
+                                                       replication_watch_.next_round());
+  if (round == 0) return needs;
+  needs.written = {
+      .round = round, .epoch = table_.changed_epoch(request.slot), .primary = shard.primary};
+  needs.watch = &replication_watch_;
+  if (round == OwnWrites::kAwaited || replication_watch_.IsMoving(request.slot))
+    needs.preference = ReadPreference::kPrimary;
+  return needs;
 }
 
 char* Router::Place(Request* request, size_t size) {
@@ -381,12 +402,7 @@ void Router::SendInternal(UpstreamNode* node, std::string_view command, Internal
 
 void Router::SendInternal(UpstreamConnection* link, std::string_view command,
                           InternalReply* reply) {
-  if (!link->CanAccept()) return reply->OnLost();
-  Request* request = resources_.NewRequest();
-  request->sink = Request::Sink::kInternal;
-  request->internal = reply;
-  request->issued_ns = resources_.io.NowNs();
-  std::memcpy(link->Accept(request, command.size()), command.data(), command.size());
+  link->Ask(command, reply);
 }
 
 }  // namespace rcproxy::proxy

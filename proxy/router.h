@@ -29,6 +29,8 @@
 #include "proxy/hold_window.h"
 #include "proxy/moving_slots.h"
 #include "proxy/operation.h"
+#include "proxy/read_choice.h"
+#include "proxy/replication_watch.h"
 #include "proxy/reply_queue.h"
 #include "proxy/request.h"
 #include "proxy/resources.h"
@@ -155,6 +157,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   UpstreamConnection* LinkFor(Request* request);
   bool MustRefuse(const UpstreamConnection& link, Request* request) const;
   bool MayAskReplica(const Request& request) const;
+  ReadNeeds NeedsOf(const Request& request, const ShardRoute& shard);
   void NoteUnreachable(Request* request);
   bool TryAnotherCopy(Request* request, UpstreamNode& node);
   // Space for the command of a request that goes out, or waits, as things stand.
@@ -199,6 +202,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   RoutingTable& table_;
   TopologySource& topology_;
   MovingSlots moving_slots_;
+  ReplicationWatch replication_watch_;
   ScriptCache scripts_;
   uint64_t last_wait_id_ = 0;
   RequestList delayed_;

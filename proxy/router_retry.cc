@@ -111,6 +111,7 @@ void Router::FollowMoved(Request* request, const cluster::Redirect& redirect,
 }
 
 void Router::NoteMoving(uint16_t slot, const cluster::NodeAddress& target) {
+  if (resources_.config.read_your_writes_by_offset) replication_watch_.NoteMoving(slot);
   const bool begins = !moving_slots_.Has(slot);
   moving_slots_.NoteTarget(slot, target, resources_.io.NowNs());
   if (begins && resources_.tracking != nullptr) resources_.tracking->OnBeginsToMove(slot);

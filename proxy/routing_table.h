@@ -57,6 +57,13 @@ class RoutingTable {
   std::vector<UpstreamNode*> Nodes() const;
   // Closes connections that nobody needs, and forgets nodes that have left.
   void Sweep(int64_t now_ns);
+  // Those that have a primary; it may have lost its last slot since the map was read.
+  template <class F>
+  void ForEachShard(F&& f) const {
+    for (const ShardRoute& shard : shards_) {
+      if (shard.primary != nullptr) f(shard);
+    }
+  }
   template <class F>
   void ForEachNode(F&& f) {
     for (auto& [address, node] : nodes_) f(*node);

@@ -62,6 +62,12 @@ class Counter {
   X(retries, counter, "Requests put back to be tried again after a delay")                         \
   X(retries_tryagain, counter, "Retries because of TRYAGAIN")                                      \
   X(reads_balanced, counter, "Reads that went to a copy that --read_prefer chose")                 \
+  X(reads_kept_from_replicas, counter,                                                             \
+    "Reads that no replica was known to be far enough for, as their clients had written")          \
+  X(replication_questions, counter,                                                                \
+    "Times a primary was asked how far it is, so that replicas serve those who have written")      \
+  X(replication_questions_failed, counter,                                                         \
+    "Such questions to primaries and replicas that got no answer")                                 \
   X(replicas_left_out, counter,                                                                    \
     "Times a replica could not serve a read, and was left out for a second")                       \
   X(retries_cluster_down, counter,                                                                 \

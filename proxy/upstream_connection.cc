@@ -128,6 +128,15 @@ void UpstreamConnection::AcceptAgain(Request* request) {
   Queue(request);
 }
 
+void UpstreamConnection::Ask(std::string_view command, InternalReply* reply) {
+  if (!CanAccept()) return reply->OnLost();
+  Request* request = resources_.NewRequest();
+  request->sink = Request::Sink::kInternal;
+  request->internal = reply;
+  request->issued_ns = resources_.io.NowNs();
+  std::memcpy(Accept(request, command.size()), command.data(), command.size());
+}
+
 void UpstreamConnection::AcceptIgnored(std::string_view command) {
   Request* request = resources_.NewRequest();
   request->sink = Request::Sink::kIgnore;
@@ -504,6 +513,7 @@ void UpstreamConnection::Idle() {
   partial_.Clear(resources_.segments);
   queued_bytes_ = submitted_bytes_ = sent_bytes_ = 0;
   pinged_bytes_ = kNotPinged;
+  replica_progress_.applied = {};
   closed_by_node_ = waits_for_turn_ = false;
   unit_left_ = 0;
   unit_error_.clear();

@@ -19,6 +19,7 @@
 
 #include "proxy/joined_reply.h"
 #include "proxy/output_queue.h"
+#include "proxy/replica_progress.h"
 #include "proxy/request.h"
 #include "proxy/resolver.h"
 #include "proxy/resources.h"
@@ -160,6 +161,9 @@ class UpstreamConnection final : public uring::SocketListener,
   void AcceptAgain(Request* request);
   // Takes a command of rcproxy's own whose reply nobody wants. Requires: CanAccept().
   void AcceptIgnored(std::string_view command);
+  // The same for one whose reply is wanted. `reply` hears of it exactly once, perhaps before this
+  // returns, and outlives it. May be called when nothing can be accepted.
+  void Ask(std::string_view command, InternalReply* reply);
 
   // For a request that is_upload, of which Accept got the head: adds what has arrived since.
   // Requires: MayAppend().
@@ -223,6 +227,7 @@ class UpstreamConnection final : public uring::SocketListener,
   }
   // What the node calls this client (CLIENT ID); 0 when that is not known. Own connections only.
   int64_t client_id() const { return client_id_; }
+  ReplicaProgress& replica_progress() { return replica_progress_; }
   size_t output_bytes() const { return output_.bytes(); }
   void CheckInvariants() const;
 
@@ -305,6 +310,7 @@ class UpstreamConnection final : public uring::SocketListener,
   int64_t progress_ns_ = 0;  // When the node last sent something, or had nothing to answer.
   uint64_t pinged_bytes_ = kNotPinged;  // queued_bytes_ behind the last PING.
   int64_t used_before_ping_ns_ = 0;
+  ReplicaProgress replica_progress_;
   uint64_t queued_bytes_ = 0;     // Ever put into output_.
   uint64_t submitted_bytes_ = 0;  // Ever handed to the kernel.
   uint64_t sent_bytes_ = 0;       // Ever taken by it.

@@ -4,7 +4,7 @@ import os
 import tempfile
 import unittest
 
-from testing.integration_base import IntegrationTest
+from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import RespClient
 
@@ -93,6 +93,51 @@ class ReplicaTest(IntegrationTest):
             replies = client.pipeline([("SET", f"own:{index}", index), ("GET", f"own:{index}")])
             self.assertEqual(replies, ["OK", str(index).encode()])
         self.assertEqual(self.served(client), (30, [0, 0]))
+
+    def freeze(self, replica):
+        """The replica goes on serving what it has, and gets nothing new: its primary refuses its password."""
+        self.assertEqual(replica.command("CONFIG", "SET", "masterauth", "unknown"), "OK")
+        self.assertEqual(replica.command("CLIENT", "KILL", "TYPE", "master"), 1)
+        self.addCleanup(self.thaw, replica)
+
+    def thaw(self, replica):
+        self.assertEqual(replica.command("CONFIG", "SET", "masterauth", ""), "OK")
+
+    def assert_reads_its_writes(self, client, times):
+        for index in range(times):
+            self.assertEqual(client.ok("SET", "k", f"{times}:{index}"), "OK")
+            self.assertEqual(client.ok("GET", "k"), f"{times}:{index}".encode())
+            replies = client.pipeline([("SET", "k", index), ("GET", "k"), ("MGET", "k", "other")])
+            self.assertEqual(replies, ["OK", str(index).encode(), [str(index).encode(), None]])
+
+    def test_a_client_reads_its_writes_by_offset(self):
+        proxy = self.start_proxy(read_prefer="replica", read_your_writes="offset")
+        client, reader = self.connect(proxy.address), self.connect(proxy.address)
+        self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        self.assert_reads_its_writes(client, 1500)
+        # Each round ends with replicas that serve the client, from where the next write has to take it away.
+        for _ in range(20):
+            client.ok("SET", "k", "v")
+            self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+            self.assert_reads_its_writes(client, 5)
+        # Replicas that are behind and do not know it.
+        client.ok("SET", "k", "v")
+        self.assertEqual(self.primary.command("WAIT", 2, 10000), 2)
+        for replica in self.cluster.replicas():
+            self.freeze(replica)
+        self.assert_reads_its_writes(client, 100)
+        client.ok("SET", "k", "new")
+        self.assertEqual(reader.ok("GET", "k"), b"v", "who has written nothing reads from a replica")
+        before = self.gets()
+        for _ in range(30):
+            self.assertEqual(client.ok("GET", "k"), b"new")
+        self.assertEqual(self.gets()[self.primary.port] - before[self.primary.port], 30)
+        self.assertGreater(counter(client, "reads_kept_from_replicas"), 0)
+        client.ok("SET", "k", "v")
+        for replica in self.cluster.replicas():
+            self.thaw(replica)
+        self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        self.assertEqual(counter(client, "replication_questions_failed"), 0)
 
     def test_a_killed_replica_is_not_noticed(self):
         client = self.connect(self.start_proxy(read_prefer="prefer_replica").address)

@@ -87,6 +87,7 @@ const std::map<std::string_view, Setter>& Setters() {
       {"read_prefer", SetReadPreference},
       {"zone_prefix", SetZonePrefix},
       {"read_your_writes_ms", Number(&Config::read_your_writes_ms)},
+      {"read_your_writes_by_offset", Number(&Config::read_your_writes_by_offset)},
       {"replica_lag_bytes_max", Number(&Config::replica_lag_bytes_max)},
       {"requirepass", Text(&Config::requirepass)},
       {"upstream_username", Text(&Config::upstream_username)},
