@@ -244,6 +244,15 @@ absl::Status Config::ValidateHealth() const {
   return absl::OkStatus();
 }
 
+absl::Status Config::ValidateHedging() const {
+  if (hedge_reads_after_ms >= request_timeout_ms) {
+    return absl::InvalidArgumentError(
+        "--hedge_reads_after must be smaller than --request_timeout, which ends the wait "
+        "otherwise");
+  }
+  return AtMost(hedge_reads_budget, 100, "hedge_reads_budget");
+}
+
 absl::Status Config::Validate() const {
   const struct {
     int64_t value;
@@ -270,6 +279,8 @@ absl::Status Config::Validate() const {
       {upstream_silence_ms, 0, "upstream_silence_timeout"},
       {zone_spill_requests, 1, "zone_spill_requests"},
       {read_your_writes_ms, 0, "read_your_writes"},
+      {hedge_reads_after_ms, 0, "hedge_reads_after"},
+      {hedge_reads_budget, 1, "hedge_reads_budget"},
       {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
       {static_cast<int64_t>(tracking_keys_max), 1, "tracking_keys_max"},
       {tracking_prefixes_max, 1, "tracking_prefixes_max"},
@@ -310,6 +321,7 @@ absl::Status Config::Validate() const {
         "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
   }
   if (absl::Status status = ValidateHealth(); !status.ok()) return status;
+  if (absl::Status status = ValidateHedging(); !status.ok()) return status;
   if (!announce.empty() && face != Face::kCluster) {
     return absl::InvalidArgumentError("--announce needs --face=cluster: nobody would be told");
   }

@@ -120,6 +120,8 @@ struct Config {
   int64_t read_your_writes_ms = 0;          // 0: reads of a client may miss its last writes,
   bool read_your_writes_by_offset = false;  // unless replicas are asked what they have.
   uint64_t replica_lag_bytes_max = 0;       // 0: any.
+  int64_t hedge_reads_after_ms = 0;         // 0: no read is hedged.
+  uint32_t hedge_reads_budget = 5;  // Percent of the reads that --read_prefer chose a copy for.
   CrossSlot cross_slot = CrossSlot::kSplit;
   Transactions transactions = Transactions::kSlot;
   Face face = Face::kStandalone;
@@ -146,6 +148,7 @@ struct Config {
  private:
   absl::Status ValidateLongestTimes() const;
   absl::Status ValidateHealth() const;
+  absl::Status ValidateHedging() const;
 };
 
 // "host:port", "[v6]:port", ":port", or a path beginning with '/' or "unix:".

@@ -220,6 +220,8 @@ constexpr Parameter kParameters[] = {
     {"drain_timeout_s", Field<&Config::drain_timeout_s>},
     {"face", FaceName},
     {"function_bytes_max", Field<&Config::function_bytes_max>},
+    {"hedge_reads_after", Milliseconds<&Config::hedge_reads_after_ms>},
+    {"hedge_reads_budget", Field<&Config::hedge_reads_budget>},
     {"hold_bytes_max", Field<&Config::hold_bytes_max>},
     {"hold_requests_max", Field<&Config::hold_requests_max>},
     {"hold_timeout", Milliseconds<&Config::hold_timeout_ms>},

@@ -193,6 +193,11 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
        }},
       {"zone_spill_requests", [](Config* c) { c->zone_spill_requests = 0; }},
       {"read_your_writes", [](Config* c) { c->read_your_writes_ms = -1; }},
+      {"hedge_reads_after", [](Config* c) { c->hedge_reads_after_ms = -1; }},
+      {"hedge_reads_after", [](Config* c) { c->hedge_reads_after_ms = 5000; }},
+      {"hedge_reads_after", [](Config* c) { c->hedge_reads_after_ms = INT64_MAX; }},
+      {"hedge_reads_budget", [](Config* c) { c->hedge_reads_budget = 0; }},
+      {"hedge_reads_budget", [](Config* c) { c->hedge_reads_budget = 101; }},
   };
   for (const auto& c : cases) {
     Config config;

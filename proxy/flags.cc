@@ -72,6 +72,15 @@ DEFINE_uint64(
     "Replicas that the last cluster map shows to be further behind their primary serve no reads "
     "(see --slots_reload_interval); 0 = any may");
 DEFINE_string(
+    hedge_reads_after, "0",
+    "A read that --read_prefer allows other copies of its shard for, and that has not been "
+    "answered for so long, is sent to one of them, too; the first good reply counts. "
+    "0 = none is");
+DEFINE_uint32(
+    hedge_reads_budget, 5,
+    "Most reads that are sent twice so, in percent of those that --read_prefer chose a copy "
+    "for; ten at a time may be beyond that");
+DEFINE_string(
     cross_slot, "split",
     "Commands whose keys lie in several slots: strict answers CROSSSLOT, split splits those whose "
     "parts add up (MGET, DEL), compute also computes SINTER, ZUNION, PFCOUNT and their like");
@@ -227,6 +236,7 @@ absl::Status ReadZones(Config* config) {
   }
   config->zone_spill_requests = FLAGS_zone_spill_requests;
   config->replica_lag_bytes_max = FLAGS_replica_lag_bytes_max;
+  config->hedge_reads_budget = FLAGS_hedge_reads_budget;
   return absl::OkStatus();
 }
 
@@ -302,6 +312,7 @@ absl::Status ReadTimes(Config* config) {
       {"learn_commands_interval", FLAGS_learn_commands_interval,
        &config->learn_commands_interval_ms},
       {"retry_delay", FLAGS_retry_delay, &config->retry_delay_ms},
+      {"hedge_reads_after", FLAGS_hedge_reads_after, &config->hedge_reads_after_ms},
       {"hold_timeout", FLAGS_hold_timeout, &config->hold_timeout_ms},
       {"reconnect_delay_min", FLAGS_reconnect_delay_min, &config->reconnect_delay_min_ms},
       {"reconnect_delay_max", FLAGS_reconnect_delay_max, &config->reconnect_delay_max_ms},

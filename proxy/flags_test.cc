@@ -66,6 +66,8 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.zone_spill_requests, own.zone_spill_requests);
   EXPECT_EQ(config.read_your_writes_ms, own.read_your_writes_ms);
   EXPECT_EQ(config.replica_lag_bytes_max, own.replica_lag_bytes_max);
+  EXPECT_EQ(config.hedge_reads_after_ms, own.hedge_reads_after_ms);
+  EXPECT_EQ(config.hedge_reads_budget, own.hedge_reads_budget);
   EXPECT_TRUE(config.replica_listen.empty());
   EXPECT_EQ(config.face, own.face);
   EXPECT_TRUE(config.announce.empty());
@@ -96,6 +98,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("zone_spill_requests", "9");
   Set("read_your_writes", "250ms");
   Set("replica_lag_bytes_max", "1000");
+  Set("hedge_reads_after", "15ms");
+  Set("hedge_reads_budget", "20");
   Set("replica_addr", "127.0.0.1:98");
   Set("requirepass", "secret");
   Set("upstream_username", "user");
@@ -134,6 +138,8 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->read_your_writes_ms, 250);
   EXPECT_FALSE(config->read_your_writes_by_offset);
   EXPECT_EQ(config->replica_lag_bytes_max, 1000u);
+  EXPECT_EQ(config->hedge_reads_after_ms, 15);
+  EXPECT_EQ(config->hedge_reads_budget, 20u);
   EXPECT_EQ(config->replica_listen.size(), 1u);
   EXPECT_EQ(config->requirepass, "secret");
   EXPECT_EQ(config->upstream_username, "user");

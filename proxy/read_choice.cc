@@ -44,6 +44,13 @@ Copy ReplicaAt(const Config& config, UpstreamNode* node, LinkKind kind, const Re
   return {};
 }
 
+// nullptr when it cannot be asked.
+UpstreamConnection* AtPrimary(const ShardRoute& shard, const ReadNeeds& needs) {
+  if (shard.primary == nullptr || shard.primary == needs.except) return nullptr;
+  UpstreamConnection& link = shard.primary->link(needs.at_primary);
+  return link.CanAccept() ? &link : nullptr;
+}
+
 // Among the replicas, and the primary if `with_primary`.
 UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool with_primary,
                          const ReadNeeds& needs) {
@@ -55,8 +62,10 @@ UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool wit
   Copy best;
   for (size_t i = 0; i < copies; ++i) {
     const size_t index = (turn + i) % copies;
-    Copy copy = index < replicas ? ReplicaAt(config, shard.replicas[index], at_replica, needs)
-                                 : CopyAt(config, shard.primary, needs.at_primary);
+    UpstreamNode* node = index < replicas ? shard.replicas[index] : shard.primary;
+    if (node == needs.except) continue;
+    Copy copy = index < replicas ? ReplicaAt(config, node, at_replica, needs)
+                                 : CopyAt(config, node, needs.at_primary);
     if (turn % kTrialEvery == 0) copy.cost = 0;
     if (copy.link != nullptr && copy.IsBetterThan(best)) best = copy;
   }
@@ -71,11 +80,8 @@ UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
     case ReadPreference::kPrimary:
       return nullptr;
     case ReadPreference::kPreferPrimary: {
-      if (shard.primary != nullptr) {
-        UpstreamConnection& link = shard.primary->link(needs.at_primary);
-        if (link.CanAccept()) return &link;
-      }
-      return Best(config, shard, /*with_primary=*/false, needs);
+      UpstreamConnection* link = AtPrimary(shard, needs);
+      return link != nullptr ? link : Best(config, shard, /*with_primary=*/false, needs);
     }
     case ReadPreference::kReplica:
     case ReadPreference::kPreferReplica:
@@ -85,6 +91,12 @@ UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
       return Best(config, shard, /*with_primary=*/true, needs);
   }
   return nullptr;
+}
+
+UpstreamConnection* ChooseOtherCopy(const Config& config, const ShardRoute& shard,
+                                    const ReadNeeds& needs) {
+  UpstreamConnection* link = ChooseCopy(config, shard, needs);
+  return link != nullptr || needs.MustBeReplica() ? link : AtPrimary(shard, needs);
 }
 
 }  // namespace rcproxy::proxy

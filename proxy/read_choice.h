@@ -32,6 +32,7 @@ struct ReadNeeds {
   LinkKind at_primary;                // The connection, but at a replica.
   WritesUpTo written = {};            // What a replica must have; round 0: nothing in particular.
   ReplicationWatch* watch = nullptr;  // There when it must have something.
+  const UpstreamNode* except = nullptr;  // Not this one.
 
   // Whether the primary does not serve it even if no replica can. It does where they may lack what
   // the client has written.
@@ -45,5 +46,10 @@ struct ReadNeeds {
 // asked now (for kReplica: at all).
 UpstreamConnection* ChooseCopy(const Config& config, const ShardRoute& shard,
                                const ReadNeeds& needs);
+
+// The same for a read that `except` keeps waiting: the primary, too, where no other can be asked,
+// unless MustBeReplica.
+UpstreamConnection* ChooseOtherCopy(const Config& config, const ShardRoute& shard,
+                                    const ReadNeeds& needs);
 
 }  // namespace rcproxy::proxy

@@ -27,10 +27,21 @@ class ReadChoiceTest : public testing::Test, public RouterForTest {
     sim.config.read_prefer = preference;
     UpstreamConnection* link =
         ChooseCopy(sim.config, table.Find(0), {.preference = preference, .at_primary = LinkKind()});
-    if (link == nullptr) return '-';
-    EXPECT_EQ(link->kind().replica_reads, &link->node() != &Node('A'));
+    return link == nullptr ? '-' : NameOf(*link);
+  }
+  // Likewise for a read that `asked` has.
+  char ChooseOther(ReadPreference preference, char asked) {
+    sim.config.read_prefer = preference;
+    const ReadNeeds needs = {.preference = PreferenceOfReaders(sim.config),
+                             .at_primary = LinkKind(),
+                             .except = &Node(asked)};
+    UpstreamConnection* link = ChooseOtherCopy(sim.config, table.Find(0), needs);
+    return link == nullptr ? '-' : NameOf(*link);
+  }
+  char NameOf(UpstreamConnection& link) {
+    EXPECT_EQ(link.kind().replica_reads, &link.node() != &Node('A'));
     for (const char name : {'A', 'B', 'C'}) {
-      if (&link->node() == &Node(name)) return name;
+      if (&link.node() == &Node(name)) return name;
     }
     return '?';
   }
@@ -62,6 +73,28 @@ TEST_F(ReadChoiceTest, EachPreferenceHasItsOrder) {
   EXPECT_EQ(ChooseOften(ReadPreference::kReplica, 4), (Counts{{'B', 2}, {'C', 2}}));
   EXPECT_EQ(ChooseOften(ReadPreference::kPreferReplica, 4), (Counts{{'B', 2}, {'C', 2}}));
   EXPECT_EQ(ChooseOften(ReadPreference::kAny, 6), (Counts{{'A', 2}, {'B', 2}, {'C', 2}}));
+}
+
+TEST_F(ReadChoiceTest, AnotherCopyIsNeverTheOneThatWasAsked) {
+  for (int turn = 0; turn < 4; ++turn) {
+    EXPECT_EQ(ChooseOther(ReadPreference::kReplica, 'B'), 'C');
+    EXPECT_EQ(ChooseOther(ReadPreference::kPreferReplica, 'C'), 'B');
+    EXPECT_EQ(ChooseOther(ReadPreference::kPrimary, 'C'), 'B') << "the client has said READONLY";
+    EXPECT_EQ(ChooseOther(ReadPreference::kPreferPrimary, 'C'), 'A');
+    EXPECT_NE(ChooseOther(ReadPreference::kPreferPrimary, 'A'), 'A');
+    EXPECT_NE(ChooseOther(ReadPreference::kAny, 'B'), 'B');
+    EXPECT_NE(ChooseOther(ReadPreference::kNearest, 'A'), 'A');
+  }
+}
+
+TEST_F(ReadChoiceTest, WhereNoOtherReplicaIsLeftThePrimaryIsAnotherCopyUnlessItNeverServes) {
+  Lose('B');
+  EXPECT_EQ(ChooseOther(ReadPreference::kPreferReplica, 'C'), 'A');
+  EXPECT_EQ(ChooseOther(ReadPreference::kAny, 'C'), 'A');
+  EXPECT_EQ(ChooseOther(ReadPreference::kReplica, 'C'), '-');
+  Lose('A');
+  EXPECT_EQ(ChooseOther(ReadPreference::kPreferReplica, 'C'), '-');
+  EXPECT_EQ(ChooseOther(ReadPreference::kPreferPrimary, 'C'), '-');
 }
 
 TEST_F(ReadChoiceTest, WhoCannotBeReachedIsNotChosen) {

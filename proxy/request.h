@@ -21,6 +21,7 @@
 // name.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -42,6 +43,8 @@ class InternalReply {
   // Whether another node can be asked as well: the question is given up rather than be in the way
   // of a client.
   virtual bool yields() const { return false; }
+  // A reply of which more has arrived, and not all, is given up.
+  virtual size_t reply_bytes_max() const { return SIZE_MAX; }
 
  protected:
   ~InternalReply() = default;

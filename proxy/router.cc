@@ -377,6 +377,14 @@ ReadNeeds Router::NeedsOf(const Request& request, const ShardRoute& shard) {
   return needs;
 }
 
+UpstreamConnection* Router::OtherCopyFor(const Request& request, const UpstreamNode& asked) {
+  if (!request.needs.prefers_replica || !MayAskReplica(request)) return nullptr;
+  const ShardRoute& shard = table_.Find(request.slot);
+  ReadNeeds needs = NeedsOf(request, shard);
+  needs.except = &asked;
+  return ChooseOtherCopy(resources_.config, shard, needs);
+}
+
 char* Router::Place(Request* request, size_t size) {
   if (UpstreamConnection* link = LinkFor(request)) return link->Accept(request, size);
   const Staging::Block block = resources_.upstream_staging.Take(size, size);

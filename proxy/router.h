@@ -86,6 +86,9 @@ class Router final : public UpstreamObserver, private OperationRunner {
   static bool MayStart(const ReplyQueue& client, const cluster::CommandSpec& spec) {
     return client.empty() && !client.MustHold(spec);
   }
+  // A connection to a copy of the shard that may serve `request` now, as its client wants, and is
+  // not `asked`; nullptr when there is none. Requires: a client waits for it, and it has a slot.
+  UpstreamConnection* OtherCopyFor(const Request& request, const UpstreamNode& asked);
   // Goes on with the operation that waits for `wait_id`; nothing happens when it has gone.
   void Resume(uint64_t wait_id, std::span<const std::string_view> answers);
   // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives

@@ -68,6 +68,10 @@ class Counter {
     "Times a primary was asked how far it is, so that replicas serve those who have written")      \
   X(replication_questions_failed, counter,                                                         \
     "Such questions to primaries and replicas that got no answer")                                 \
+  X(reads_hedged, counter, "Reads sent to a second copy of their shard: see --hedge_reads_after")  \
+  X(hedges_won, counter, "Reads that the second copy has answered")                                \
+  X(hedges_over_budget, counter,                                                                   \
+    "Reads that waited for longer than --hedge_reads_after while --hedge_reads_budget was spent")  \
   X(replicas_left_out, counter,                                                                    \
     "Times a replica could not serve a read, and was left out for a second")                       \
   X(retries_cluster_down, counter,                                                                 \
@@ -115,7 +119,8 @@ class Counter {
   X(errors_crossslot, counter, "Requests answered with CROSSSLOT")                                 \
   X(errors_transaction_limit, counter,                                                             \
     "Commands not queued: their transaction had too many commands or bytes")                       \
-  X(replies_discarded, counter, "Replies whose client had gone")                                   \
+  X(replies_discarded, counter,                                                                    \
+    "Replies that nobody waited for any more: the client had gone, or another copy had answered")  \
   X(upstream_connections, gauge, "Connections to nodes open now")                                  \
   X(upstream_connects, counter, "Connections to nodes opened")                                     \
   X(upstream_connect_failures, counter, "Connections to nodes that could not be opened")           \

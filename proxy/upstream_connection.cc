@@ -178,6 +178,28 @@ void UpstreamConnection::Queue(Request* request) {
     WakeUploader(request);
 }
 
+Request* UpstreamConnection::Find(uint32_t order) const {
+  for (const RequestList* list : {&pending_, &waiting_}) {
+    for (Request* r = list->Front(); r != nullptr; r = list->Next(r)) {
+      if (r->sink == Request::Sink::kClient && r->order == order) return r;
+    }
+  }
+  return nullptr;
+}
+
+void UpstreamConnection::Withdraw(Request* request) {
+  DCHECK(!request->streaming && !request->is_private);
+  if (request->state == Request::State::kSent) {
+    Request* in_its_place = resources_.NewRequest();
+    in_its_place->state = Request::State::kSent;
+    in_its_place->issued_ns = request->issued_ns;
+    in_its_place->stream_begin = request->stream_begin;
+    in_its_place->bytes = std::move(request->bytes);
+    pending_.InsertAfter(in_its_place, request);
+  }
+  request->ListLink<struct InUpstreamQueue>::Unlink();
+}
+
 void UpstreamConnection::Flush() {
   submitted_bytes_ += writer_.Flush(resources_, &socket_, output_);
 }
@@ -324,6 +346,10 @@ void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {
   ChunkPool::Ref(chunk);
   partial_.Add(resources_.segments, chunk, piece);
   if (front != nullptr && front->sink == Request::Sink::kPart) return OfferToJoined(front);
+  if (front != nullptr && front->sink == Request::Sink::kInternal) {
+    if (partial_.bytes() > front->internal->reply_bytes_max()) GiveUp(front);
+    return;
+  }
   if (front == nullptr || front->sink != Request::Sink::kClient) return;
   if (partial_.bytes() < resources_.config.stream_reply_bytes_min && !front->streaming) return;
   ReplyQueue* client = front->replies;
@@ -387,13 +413,16 @@ bool UpstreamConnection::IsFrontAlone() const {
   return behind == nullptr;
 }
 
+void UpstreamConnection::GiveUp(Request* internal) {
+  internal->sink = Request::Sink::kDiscard;
+  std::exchange(internal->internal, nullptr)->OnLost();
+}
+
 // What waits behind the front and yields is answered now: it will not be, for a long time.
 void UpstreamConnection::GiveUpBehindFront() {
   Request* behind = pending_.Front();
   while ((behind = pending_.Next(behind)) != nullptr) {
-    if (behind->sink != Request::Sink::kInternal) continue;
-    behind->sink = Request::Sink::kIgnore;
-    std::exchange(behind->internal, nullptr)->OnLost();
+    if (behind->sink == Request::Sink::kInternal) GiveUp(behind);
   }
 }
 
@@ -518,18 +547,6 @@ void UpstreamConnection::Idle() {
   unit_left_ = 0;
   unit_error_.clear();
   if (Flushable::IsLinked()) Flushable::Unlink();
-}
-
-void UpstreamConnection::ReleaseWaiting() {
-  RequestList waiting;
-  waiting.TakeAll(&waiting_);
-  while (Request* request = waiting.PopFront()) {
-    if (request->sink == Request::Sink::kInternal) {
-      waiting_.PushBack(request);
-    } else {
-      Lose(request, Fate::kUnsent);
-    }
-  }
 }
 
 bool UpstreamConnection::IsTimed() const {

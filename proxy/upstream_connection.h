@@ -174,6 +174,13 @@ class UpstreamConnection final : public uring::SocketListener,
   // The command is complete.
   void EndUpload();
 
+  // The client's request that is not a part of a split one and has this order; nullptr when it is
+  // not here, or has been answered. Walks from the oldest on.
+  Request* Find(uint32_t order) const;
+  // Takes out a request of which the client has had nothing: somebody else has the answer. What the
+  // node says to it is dropped. Requires: Find has just returned it.
+  void Withdraw(Request* request);
+
   // Closes; every request in it is reported to the observer. Idempotent.
   void Fail(std::string_view reason);
   // Closes without anybody's failure: its only client has left, or it is not needed.
@@ -283,6 +290,7 @@ class UpstreamConnection final : public uring::SocketListener,
   void OfferToJoined(Request* front);
   static bool Yields(const Request& request);
   bool IsFrontAlone() const;
+  static void GiveUp(Request* internal);
   void GiveUpBehindFront();
   void KeepPace(ReplyQueue* client);
   void LoseRequests();

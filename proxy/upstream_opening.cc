@@ -210,4 +210,16 @@ void UpstreamConnection::BecomeReady() {
   }
 }
 
+void UpstreamConnection::ReleaseWaiting() {
+  RequestList waiting;
+  waiting.TakeAll(&waiting_);
+  while (Request* request = waiting.PopFront()) {
+    if (request->sink == Request::Sink::kInternal) {
+      waiting_.PushBack(request);
+    } else {
+      Lose(request, Fate::kUnsent);
+    }
+  }
+}
+
 }  // namespace rcproxy::proxy

@@ -51,6 +51,7 @@ Worker::Worker(int index, uring::Io& io, const Config& config, const ServerFacts
                }),
       function_sync_(resources_, table_, router_),
       node_health_(resources_, table_, *this),
+      hedger_(resources_, table_, router_),
       client_context_{resources_, router_,   local_,    operations_,
                       pubsub_,    monitors_, tracking_, *this},
       batch_policy_(config.batch_wait_us),
@@ -73,7 +74,7 @@ void Worker::RunTurn() {
   resources_.timers.RunExpired(resources_.io.NowNs());
   FlushAll();
   DestroyGone();
-  if (state_ != State::kRunning) AdvanceDrain();
+  state_ == State::kRunning ? hedger_.OnTurn() : AdvanceDrain();
   ArmTick();
 }
 
@@ -432,6 +433,7 @@ void Worker::AdvanceDrain() {
     learner_.Stop();
     function_sync_.Stop();
     node_health_.Stop();
+    hedger_.Stop();
   }
   if (state_ != State::kClosing) return;
   // Each turn: until its client has gone, a request whose pause is over opens connections anew.

@@ -24,6 +24,7 @@
 #include "proxy/command_learner.h"
 #include "proxy/config.h"
 #include "proxy/function_sync.h"
+#include "proxy/hedger.h"
 #include "proxy/known_commands.h"
 #include "proxy/local_commands.h"
 #include "proxy/local_host.h"
@@ -184,6 +185,7 @@ class Worker final : public WorkerClients,
   CommandLearner learner_;
   FunctionSync function_sync_;
   NodeHealth node_health_;
+  Hedger hedger_;
   const ClientContext client_context_;
   IntrusiveList<ClientConnection, struct InClientList> clients_;
   std::vector<ClientConnection*> gone_;
