@@ -2,11 +2,12 @@
 
 import os
 import tempfile
+import time
 import unittest
 
 from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
-from testing.resp_client import RespClient
+from testing.resp_client import RespClient, encode
 
 
 class ReplicaTest(IntegrationTest):
@@ -138,6 +139,43 @@ class ReplicaTest(IntegrationTest):
             self.thaw(replica)
         self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
         self.assertEqual(counter(client, "replication_questions_failed"), 0)
+
+    def test_a_hanging_replica_is_not_waited_for(self):
+        proxy = self.start_proxy(read_prefer="replica", hedge_reads_after="20ms", request_timeout="30s")
+        clients = [self.connect(proxy.address) for _ in range(8)]
+        self.wait_for_copies(clients[0], lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        victim, other = self.cluster.replicas()
+        counts = {name: counter(clients[0], name) for name in ("hedges_won", "reads_hedged")}
+        before = self.gets()
+        self.cluster.pause(victim)
+        try:
+            for _ in range(5):
+                for client in clients:
+                    client.send(encode("GET", "k"))
+                # Without the second copy half of them would wait for --request_timeout.
+                self.assertEqual([client.read_reply() for client in clients], [b"v"] * len(clients))
+            won = counter(clients[0], "hedges_won") - counts["hedges_won"]
+            self.assertGreater(won, 0)
+            self.assertLessEqual(won, counter(clients[0], "reads_hedged") - counts["reads_hedged"])
+            self.assertEqual(self.gets()[self.primary.port], before[self.primary.port], "it never serves")
+        finally:
+            self.cluster.resume(victim)
+        # What the replica owes comes now, and is nobody's.
+        self.wait_for_copies(clients[0], lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
+        self.eventually(lambda: counter(clients[0], "replies_discarded") >= won, message="late replies are dropped")
+
+    def test_reads_of_the_primary_are_not_hedged(self):
+        proxy = self.start_proxy(read_prefer="primary", hedge_reads_after="20ms")
+        client = self.connect(proxy.address)
+        self.cluster.pause(self.primary)
+        try:
+            client.send(encode("GET", "k"))
+            time.sleep(0.3)
+        finally:
+            self.cluster.resume(self.primary)
+        self.assertEqual(client.read_reply(), b"v")
+        self.assertEqual(counter(client, "reads_hedged"), 0)
+        self.assertEqual(counter(client, "hedges_over_budget"), 0)
 
     def test_a_killed_replica_is_not_noticed(self):
         client = self.connect(self.start_proxy(read_prefer="prefer_replica").address)

@@ -89,6 +89,8 @@ const std::map<std::string_view, Setter>& Setters() {
       {"read_your_writes_ms", Number(&Config::read_your_writes_ms)},
       {"read_your_writes_by_offset", Number(&Config::read_your_writes_by_offset)},
       {"replica_lag_bytes_max", Number(&Config::replica_lag_bytes_max)},
+      {"hedge_reads_after_ms", Number(&Config::hedge_reads_after_ms)},
+      {"hedge_reads_budget", Number(&Config::hedge_reads_budget)},
       {"requirepass", Text(&Config::requirepass)},
       {"upstream_username", Text(&Config::upstream_username)},
       {"upstream_password", Text(&Config::upstream_password)},

@@ -22,7 +22,10 @@ constexpr int64_t kQuietNs = 10 * kSecond;
 }  // namespace
 
 Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
-    : duration_ns_(duration_ns), world_(seed, std::move(factory)), random_(seed ^ 0x5eed) {}
+    : duration_ns_(duration_ns),
+      has_readers_(seed % 3 == 0),
+      world_(seed, std::move(factory)),
+      random_(seed ^ 0x5eed) {}
 
 Simulator::~Simulator() {
   if (world_.started()) world_.StopSubject();
@@ -70,6 +73,7 @@ void Simulator::DrawSetting() {
   plan_.failovers = !random_.OneIn(3);
   plan_.migrations = !random_.OneIn(3);
   plan_.broken_nodes = !random_.OneIn(3);
+  plan_.paused_nodes = plan_.broken_nodes;
   plan_.lying_nodes = !random_.OneIn(3);
   setting_ =
       Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ", strict_,
@@ -77,6 +81,7 @@ void Simulator::DrawSetting() {
              plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
   DrawFaults();
   DrawOptions();
+  if (has_readers_) DrawReaders();
   cache_count_ = static_cast<int>(random_.Between(0, SimulatorCache::kModes));
   setting_ += Concat(", caches ", cache_count_);
 }
@@ -121,6 +126,22 @@ void Simulator::DrawOptions() {
   Option("client_stall_timeout_ms", {100, 1000});
   Option("learn_commands", {0, 1});
   Option("learn_commands_interval_ms", {1, 100});
+}
+
+// Reads that a node keeps waiting are sent to another copy as well. Replicas do not know of keys
+// that have left half moved slots; and where a client may miss its own writes the model has to be
+// lenient: otherwise nodes are slow, but nothing is lost that could be asked of a replica instead.
+void Simulator::DrawReaders() {
+  plan_.migrations = false;
+  world_.subject_options().settings["read_prefer"] = strict_ ? "prefer_primary" : "any";
+  Option("hedge_reads_after_ms", {1, 2, 10});
+  Option("hedge_reads_budget", {5, 100});
+  if (!strict_) return;
+  plan_.failovers = plan_.broken_nodes = false;
+  world_.cluster().set_lost_reply_one_in(0);
+  world_.io_options().open_failure_one_in = 0;
+  world_.network().default_link().reset_one_in = 0;
+  Option("request_timeout_ms", {5000});
 }
 
 void Simulator::BuildCluster() {

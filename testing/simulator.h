@@ -49,6 +49,7 @@ class Simulator {
   void DrawFaults();
   void DrawOptions();
   void Option(const std::string& name, const std::vector<int>& values);
+  void DrawReaders();
   void BuildCluster();
   void MakeClients();
   std::string Chaos();
@@ -62,6 +63,7 @@ class Simulator {
   void RunUntilNextAction(int64_t end_ns);
 
   const int64_t duration_ns_;
+  const bool has_readers_;  // Replicas may serve reads.
   SimWorld world_;
   SimRandom random_;
   ClientHabits habits_;

@@ -35,7 +35,7 @@ void SimulatorChaos::Step() {
     case 5:
       return plan_.broken_nodes ? BreakNode() : void();
     case 6:
-      return plan_.broken_nodes ? PauseForAWhile() : void();
+      return plan_.paused_nodes ? PauseForAWhile() : void();
     case 7:
       return plan_.lying_nodes ? LieForAWhile() : void();
     case 8:

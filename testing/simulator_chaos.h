@@ -17,7 +17,8 @@ struct ChaosPlan {
   int64_t pause_max_ns = 50 * kMillisecond;  // Between two faults.
   bool failovers = true;
   bool migrations = true;
-  bool broken_nodes = true;     // Connections reset, replies lost, bytes that are no replies.
+  bool broken_nodes = true;  // Connections reset, replies lost, bytes that are no replies.
+  bool paused_nodes = true;
   bool refusing_nodes = false;  // LOADING and CLUSTERDOWN come and go; nodes are cut off.
   bool lying_nodes = true;      // Tell of a cluster that there is not.
 };
