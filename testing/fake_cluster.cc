@@ -44,7 +44,7 @@ FakeNode& FakeCluster::AddPrimary(const std::string& name) {
 
 FakeNode& FakeCluster::AddReplica(const std::string& name, FakeNode& primary) {
   FakeNode& node = AddNode(name, primary.member().shard);
-  node.store().CopyFrom(primary.store());
+  Resynchronize(node, primary);
   Tell(node);
   return node;
 }
@@ -98,16 +98,27 @@ FakeNode& FakeCluster::OwnerOf(std::string_view key) {
 void FakeCluster::Replicate(FakeNode& from, const std::string& key,
                             const std::optional<std::string>& value) {
   if (!truth_.IsPrimary(from.member())) return;
+  const int64_t offset = from.stream_offset() + 1;
+  from.set_stream_offset(offset);
   for (FakeNode* replica : LiveReplicas(from.member().shard)) {
-    if (replication_lag_ns_ == 0) {
+    const auto apply = [replica, key, value, offset] {
       replica->store().Put(key, value);
+      replica->set_stream_offset(std::max(replica->stream_offset(), offset));
+    };
+    if (replication_lag_ns_ == 0) {
+      apply();
       continue;
     }
-    shared_.network.schedule().After(replication_lag_ns_, [this, &from, replica, key, value] {
+    shared_.network.schedule().After(replication_lag_ns_, [this, &from, apply] {
       // What had not arrived when the replica took over is lost.
-      if (truth_.IsPrimary(from.member())) replica->store().Put(key, value);
+      if (truth_.IsPrimary(from.member())) apply();
     });
   }
+}
+
+void FakeCluster::Resynchronize(FakeNode& replica, FakeNode& primary) {
+  replica.store().CopyFrom(primary.store());
+  replica.set_stream_offset(primary.stream_offset());
 }
 
 void FakeCluster::Failover(FakeNode& replica) {
@@ -120,19 +131,19 @@ void FakeCluster::Failover(FakeNode& replica) {
   BumpEpoch(shard);
   // A primary that lives hands over: it serves nothing more from now on.
   Gossip({&replica, &old_primary});
-  for (FakeNode* other : LiveReplicas(shard)) other->store().CopyFrom(replica.store());
+  for (FakeNode* other : LiveReplicas(shard)) Resynchronize(*other, replica);
 }
 
 void FakeCluster::Restart(FakeNode& node) {
   FakeNode& shard_primary = primary(node.member().shard);
-  if (&shard_primary != &node) node.store().CopyFrom(shard_primary.store());
+  if (&shard_primary != &node) Resynchronize(node, shard_primary);
   Tell(node);
   node.Restart();
 }
 
 void FakeCluster::Rejoin(FakeNode& node) {
   FakeNode& shard_primary = primary(node.member().shard);
-  if (&shard_primary != &node) node.store().CopyFrom(shard_primary.store());
+  if (&shard_primary != &node) Resynchronize(node, shard_primary);
   node.SetIsolated(false);
   Tell(node);
 }

@@ -82,6 +82,7 @@ class FakeCluster {
   FakeNode& AddNode(const std::string& name, int shard);
   FakeNode& NodeOf(const FakeMember& member);
   void Replicate(FakeNode& from, const std::string& key, const std::optional<std::string>& value);
+  static void Resynchronize(FakeNode& replica, FakeNode& primary);
   void Tell(FakeNode& node) {
     if (!node.isolated()) node.view() = truth_;
   }

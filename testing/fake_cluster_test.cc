@@ -98,9 +98,12 @@ TEST_F(FakeClusterTest, ReplicationMayLag) {
   FakeNode& replica = cluster_.AddReplica("B2", *b_);
   cluster_.set_replication_lag_ns(kSecond);
   Ask(*b_, "SET foo 1");
+  EXPECT_NE(Ask(*b_, "INFO replication").find("master_repl_offset:1\r\n"), std::string::npos);
+  EXPECT_NE(Ask(replica, "INFO replication").find("slave_repl_offset:0\r\n"), std::string::npos);
   EXPECT_FALSE(replica.store().Has("foo"));
   schedule_.RunFor(kSecond);
   EXPECT_TRUE(replica.store().Has("foo"));
+  EXPECT_NE(Ask(replica, "INFO replication").find("slave_repl_offset:1\r\n"), std::string::npos);
 }
 
 TEST_F(FakeClusterTest, AReplicaTakesOverFromADeadPrimary) {

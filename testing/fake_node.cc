@@ -185,11 +185,20 @@ std::string FakeNode::Flush(std::optional<int> database) {
   return "+OK\r\n";
 }
 
+// A primary that takes over begins another stream.
+std::string FakeNode::ReplicationInfo() const {
+  const bool is_primary = view_.IsPrimary(member_);
+  return Concat(is_primary ? "role:master\r\n" : "role:slave\r\nmaster_link_status:up\r\n",
+                "master_replid:", member_.shard, ".", view_.epoch_of_shard[member_.shard], "\r\n",
+                is_primary ? "master_repl_offset:" : "slave_repl_offset:", stream_offset_, "\r\n");
+}
+
 std::string FakeNode::AnswerKeyless(const Connection& connection, const FakeArgs& args) {
   const std::string name = UpperCase(args[0]);
   if (name == "PING") return args.size() > 1 ? BulkReply(args[1]) : "+PONG\r\n";
   if (name == "ECHO" && args.size() == 2) return BulkReply(args[1]);
   if (name == "COMMAND") return EncodeKeyRules();
+  if (name == "INFO") return BulkReply(ReplicationInfo());
   if (name == "DBSIZE") return IntegerReply(static_cast<int64_t>(KeysIn(connection.database)));
   if (name == "FLUSHALL") return Flush(std::nullopt);
   if (name == "FLUSHDB") return Flush(connection.database);

@@ -67,6 +67,9 @@ class FakeNode {
   std::string Address() const { return member_.Address(); }
   FakeStore& store() { return store_; }
   ClusterView& view() { return view_; }
+  // How many writes of its shard it has, of its own or applied.
+  int64_t stream_offset() const { return stream_offset_; }
+  void set_stream_offset(int64_t offset) { stream_offset_ = offset; }
   bool IsPrimary() const { return view_.IsPrimary(member_); }
 
   // Slots in migration, as CLUSTER SETSLOT leaves them.
@@ -144,6 +147,7 @@ class FakeNode {
   std::string AnswerCluster(const Connection& connection, const FakeArgs& args);
   std::string AnswerSelect(Connection& connection, const FakeArgs& args);
   std::string AnswerKeyless(const Connection& connection, const FakeArgs& args);
+  std::string ReplicationInfo() const;
   std::string Flush(std::optional<int> database);
   size_t KeysIn(int database) const;
   // fake_pubsub.cc. Returns false when the command is not about channels.
@@ -169,6 +173,7 @@ class FakeNode {
   FakeMember member_;
   FakeStore store_;
   ClusterView view_;
+  int64_t stream_offset_ = 0;
   std::map<uint16_t, const FakeMember*> migrating_to_;
   std::map<uint16_t, const FakeMember*> importing_from_;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -23,7 +23,8 @@ constexpr int64_t kQuietNs = 10 * kSecond;
 
 Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
     : duration_ns_(duration_ns),
-      has_readers_(seed % 3 == 0),
+      hedges_reads_(seed % 3 == 0),
+      reads_own_writes_(seed % 5 == 0),
       world_(seed, std::move(factory)),
       random_(seed ^ 0x5eed) {}
 
@@ -81,9 +82,31 @@ void Simulator::DrawSetting() {
              plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
   DrawFaults();
   DrawOptions();
-  if (has_readers_) DrawReaders();
+  if (hedges_reads_) DrawHedging();
   cache_count_ = static_cast<int>(random_.Between(0, SimulatorCache::kModes));
+  if (reads_own_writes_) DrawOwnWrites();
   setting_ += Concat(", caches ", cache_count_);
+}
+
+// Each client reads its own writes (--read_your_writes=offset) from replicas that lag. That is a
+// promise to one connection, for what the cluster does not lose; and of several requests on their
+// way a replica may execute a read behind a younger write.
+void Simulator::DrawOwnWrites() {
+  habits_.pipeline_max = 1;
+  habits_.waits = true;
+  habits_.leave_one_in = 0;
+  strict_ = true;
+  plan_ = {.failovers = false, .migrations = false, .broken_nodes = false, .lying_nodes = false};
+  link_resets_ = false;
+  world_.network().default_link().reset_one_in = 0;
+  cache_count_ = 0;
+  world_.cluster().set_lost_reply_one_in(0);
+  const int64_t lag_ns = random_.Between(1, 100) * kMillisecond;
+  world_.cluster().set_replication_lag_ns(lag_ns);
+  world_.subject_options().settings["read_your_writes_by_offset"] = "1";
+  world_.subject_options().settings["read_prefer"] = "replica";
+  setting_ += Concat(", but one command at a time and no faults of nodes: replicas lag ",
+                     lag_ns / kMillisecond, " ms");
 }
 
 void Simulator::DrawFaults() {
@@ -131,7 +154,7 @@ void Simulator::DrawOptions() {
 // Reads that a node keeps waiting are sent to another copy as well. Replicas do not know of keys
 // that have left half moved slots; and where a client may miss its own writes the model has to be
 // lenient: otherwise nodes are slow, but nothing is lost that could be asked of a replica instead.
-void Simulator::DrawReaders() {
+void Simulator::DrawHedging() {
   plan_.migrations = false;
   world_.subject_options().settings["read_prefer"] = strict_ ? "prefer_primary" : "any";
   Option("hedge_reads_after_ms", {1, 2, 10});
@@ -147,7 +170,7 @@ void Simulator::DrawReaders() {
 void Simulator::BuildCluster() {
   FakeCluster& cluster = world_.cluster();
   const int shards = static_cast<int>(random_.Between(2, 4));
-  const int replicas = static_cast<int>(random_.Between(0, 2));
+  const int replicas = static_cast<int>(random_.Between(reads_own_writes_ ? 1 : 0, 2));
   for (int shard = 0; shard < shards; ++shard) {
     FakeNode& primary = cluster.AddPrimary(Concat("P", shard));
     cluster.AssignSlots(cluster::kSlotCount * shard / shards,

@@ -3,7 +3,8 @@
 //
 //   1. every request gets exactly one reply, in order, and never another client's;
 //   2. no write is executed twice, and none that was refused is executed at all;
-//   3. reads and writes of one client on one key keep their order;
+//   3. reads and writes of one client on one key keep their order, also where replicas that lag
+//      serve its reads (one seed in five);
 //   4. once the cluster is well again, so is the service;
 //   5. no client that caches what it reads keeps what has changed without being told;
 //   6. at the end nothing is kept: connections, requests, buffers, descriptors.
@@ -48,8 +49,9 @@ class Simulator {
   void DrawSetting();
   void DrawFaults();
   void DrawOptions();
+  void DrawHedging();
+  void DrawOwnWrites();
   void Option(const std::string& name, const std::vector<int>& values);
-  void DrawReaders();
   void BuildCluster();
   void MakeClients();
   std::string Chaos();
@@ -63,7 +65,8 @@ class Simulator {
   void RunUntilNextAction(int64_t end_ns);
 
   const int64_t duration_ns_;
-  const bool has_readers_;  // Replicas may serve reads.
+  const bool hedges_reads_;      // Replicas may serve reads, and two copies be asked.
+  const bool reads_own_writes_;  // From replicas that lag.
   SimWorld world_;
   SimRandom random_;
   ClientHabits habits_;

@@ -40,7 +40,8 @@ std::string SimulatorClient::Step() {
     peer_->SetReading(false);
   } else {
     peer_->SetReading(true);
-    if (requests_.size() < 2u * habits_.pipeline_max) SendPipeline();
+    const size_t awaited_max = habits_.waits ? 1 : 2 * habits_.pipeline_max;
+    if (requests_.size() < awaited_max) SendPipeline();
   }
   return "";
 }

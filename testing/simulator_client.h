@@ -21,6 +21,7 @@ struct ClientHabits {
   int keys = 8;         // Of each kind.
   bool tagged = false;  // All keys of a client are in one slot.
   int pipeline_max = 20;
+  bool waits = false;        // For each reply, before it sends more.
   size_t padding_max = 200;  // Of a SET; once in 50 it is 100 times as much.
   int64_t pause_max_ns = 4 * kMillisecond;
   uint64_t leave_one_in = 0;  // Instead of sending.
