@@ -393,18 +393,8 @@ void UpstreamConnection::TakeTurn() {
 
 // Whether `request`, behind one whose client is slow, can do without this connection.
 bool UpstreamConnection::Yields(const Request& request) {
-  switch (request.sink) {
-    case Request::Sink::kDiscard:
-    case Request::Sink::kIgnore:
-      return true;
-    case Request::Sink::kInternal:
-      return request.internal->yields();
-    case Request::Sink::kClient:
-    case Request::Sink::kMuted:
-    case Request::Sink::kPart:
-      return false;
-  }
-  return false;
+  if (request.sink == Request::Sink::kInternal) return request.internal->yields();
+  return request.sink == Request::Sink::kDiscard || request.sink == Request::Sink::kIgnore;
 }
 
 bool UpstreamConnection::IsFrontAlone() const {
