@@ -1,4 +1,5 @@
 #include "cluster/command_report.h"
+#include "cluster/command_report_parser.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "cluster/command_keys.h"
 #include "cluster/command_table.h"
 
@@ -63,9 +62,6 @@ using CommandReport = std::vector<ReportedCommand>;
 
 // The one with this name in lower case, or nullptr.
 const ReportedCommand* FindReported(const CommandReport& report, std::string_view name);
-
-// Errors: the reply is an error or no list of commands, names none, or is longer than any server's.
-absl::StatusOr<CommandReport> ParseCommandReply(std::string_view reply);
 
 // Removes from `common` what `other` does not have. Returns whether one had a name that the other
 // had not.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cluster/command_report.h"
+#include "cluster/command_report_parser.h"
 
 namespace rcproxy::cluster {
 

@@ -11,6 +11,7 @@
 #include "cluster/command_for_test.h"
 #include "cluster/command_keys.h"
 #include "cluster/command_report.h"
+#include "cluster/command_report_parser.h"
 #include "cluster/command_table.h"
 #include "cluster/learnt_commands.h"
 

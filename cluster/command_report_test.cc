@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cluster/command_report_for_test.h"
+#include "cluster/command_report_parser.h"
 #include "gtest/gtest.h"
 
 namespace rcproxy::cluster {

@@ -13,6 +13,7 @@
 #include "cluster/command_for_test.h"
 #include "cluster/command_keys.h"
 #include "cluster/command_report_for_test.h"
+#include "cluster/command_report_parser.h"
 #include "cluster/command_table.h"
 #include "cluster/hash_slot.h"
 #include "cluster/learnt_commands.h"

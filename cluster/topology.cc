@@ -1,4 +1,5 @@
 #include "cluster/topology.h"
+#include "cluster/topology_parser.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The cluster as nodes have described it: an immutable snapshot, and the parsers of what they say.
+// The cluster as nodes have described it: an immutable snapshot.
 //
 // Owner: std::shared_ptr<const Topology>, one reference per worker. Thread: any, it never changes.
 // Invariants: 1. every slot names a shard or kNoShard; 2. shard and node indexes are valid; 3. node
@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "cluster/hash_slot.h"
 
 namespace rcproxy::cluster {
@@ -24,9 +23,6 @@ struct NodeAddress {
   bool operator==(const NodeAddress&) const = default;
   std::string ToString() const;  // "host:port", IPv6 in brackets.
 };
-
-// "host:port", "[v6]:port" or "v6:port" (the last colon splits).
-absl::StatusOr<NodeAddress> ParseNodeAddress(std::string_view text);
 
 struct Node {
   NodeAddress address;
@@ -74,13 +70,5 @@ class Topology {
   std::array<uint16_t, kSlotCount> shard_of_slot_;
   int slots_covered_ = 0;
 };
-
-// What a node that was asked at `asked` says. An empty endpoint means the asked host; "?" (unknown)
-// nodes are left out; unknown fields are skipped. A shard without slots is kept, for its nodes.
-// When several nodes of a shard say they are its primary (a failover is going on), the online one
-// with the highest offset is. CLUSTER SLOTS says nothing about health: all are online. RESP2 and
-// RESP3. Errors: an error reply or a malformed one -> InvalidArgument with the text.
-absl::StatusOr<Topology> ParseClusterShards(std::string_view reply, const NodeAddress& asked);
-absl::StatusOr<Topology> ParseClusterSlots(std::string_view reply, const NodeAddress& asked);
 
 }  // namespace rcproxy::cluster

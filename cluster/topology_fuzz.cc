@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "cluster/node_view.h"
 #include "cluster/topology.h"
+#include "cluster/topology_parser.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using rcproxy::cluster::Topology;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/topology.h"
 #include "cluster/topology_builder.h"
+#include "cluster/topology_parser.h"
 #include "resp/value.h"
 
 namespace rcproxy::cluster {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cluster/topology.h"
+#include "cluster/topology_parser.h"
 #include "gtest/gtest.h"
 
 namespace rcproxy::cluster {

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "cluster/command_errors.h"
 #include "cluster/hash_slot.h"
+#include "cluster/topology_parser.h"
 #include "proxy/announced_cluster.h"
 #include "proxy/client_info.h"
 #include "proxy/resolver.h"

@@ -1,3 +1,4 @@
+#include "cluster/command_report_parser.h"
 #include "proxy/command_learner.h"
 
 #include <glog/logging.h>

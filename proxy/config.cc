@@ -1,4 +1,6 @@
+#include "cluster/topology_parser.h"
 #include "proxy/config.h"
+#include "proxy/config_parser.h"
 
 #include <algorithm>
 #include <limits>
@@ -190,33 +192,35 @@ absl::StatusOr<Transactions> ParseTransactions(std::string_view text) {
       absl::StrCat("--transactions: \"", std::string(text), "\" is not slot or split"));
 }
 
-absl::Status Config::ValidateLongestTimes() const {
+namespace {
+
+absl::Status ValidateLongestTimes(const Config& config) {
   const struct {
     int64_t value;
     int64_t unit_per_s;
     const char* flag;
   } times[] = {
-      {connect_timeout_ms, 1000, "connect_timeout"},
-      {request_timeout_ms, 1000, "request_timeout"},
-      {slots_reload_interval_ms, 1000, "slots_reload_interval"},
-      {refresh_timeout_ms, 1000, "refresh_timeout"},
-      {refresh_min_interval_ms, 1000, "refresh_min_interval"},
-      {learn_commands_interval_ms, 1000, "learn_commands_interval"},
-      {retry_delay_ms, 1000, "retry_delay"},
-      {hold_timeout_ms, 1000, "hold_timeout"},
-      {reconnect_delay_min_ms, 1000, "reconnect_delay_min"},
-      {reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
-      {client_stall_timeout_ms, 1000, "client_stall_timeout"},
-      {subscription_ping_ms, 1000, "subscription_ping_interval"},
-      {shed_queue_delay_ms, 1000, "shed_queue_delay"},
-      {upstream_ping_ms, 1000, "upstream_ping_interval"},
-      {upstream_silence_ms, 1000, "upstream_silence_timeout"},
-      {subscriber_output_soft_s, 1, "subscriber_output_soft_s"},
-      {read_your_writes_ms, 1000, "read_your_writes"},
-      {client_idle_timeout_s, 1, "timeout"},
-      {startup_timeout_s, 1, "startup_timeout_s"},
-      {drain_timeout_s, 1, "drain_timeout_s"},
-      {backend_idle_timeout_s, 1, "backend_idle_timeout_s"},
+      {config.connect_timeout_ms, 1000, "connect_timeout"},
+      {config.request_timeout_ms, 1000, "request_timeout"},
+      {config.slots_reload_interval_ms, 1000, "slots_reload_interval"},
+      {config.refresh_timeout_ms, 1000, "refresh_timeout"},
+      {config.refresh_min_interval_ms, 1000, "refresh_min_interval"},
+      {config.learn_commands_interval_ms, 1000, "learn_commands_interval"},
+      {config.retry_delay_ms, 1000, "retry_delay"},
+      {config.hold_timeout_ms, 1000, "hold_timeout"},
+      {config.reconnect_delay_min_ms, 1000, "reconnect_delay_min"},
+      {config.reconnect_delay_max_ms, 1000, "reconnect_delay_max"},
+      {config.client_stall_timeout_ms, 1000, "client_stall_timeout"},
+      {config.subscription_ping_ms, 1000, "subscription_ping_interval"},
+      {config.shed_queue_delay_ms, 1000, "shed_queue_delay"},
+      {config.upstream_ping_ms, 1000, "upstream_ping_interval"},
+      {config.upstream_silence_ms, 1000, "upstream_silence_timeout"},
+      {config.subscriber_output_soft_s, 1, "subscriber_output_soft_s"},
+      {config.read_your_writes_ms, 1000, "read_your_writes"},
+      {config.client_idle_timeout_s, 1, "timeout"},
+      {config.startup_timeout_s, 1, "startup_timeout_s"},
+      {config.drain_timeout_s, 1, "drain_timeout_s"},
+      {config.backend_idle_timeout_s, 1, "backend_idle_timeout_s"},
   };
   for (const auto& time : times) {
     absl::Status status = AtMost(time.value, kSecondsMax * time.unit_per_s, time.flag);
@@ -225,18 +229,18 @@ absl::Status Config::ValidateLongestTimes() const {
   return absl::OkStatus();
 }
 
-absl::Status Config::ValidateHealth() const {
+absl::Status ValidateHealth(const Config& config) {
   const struct {
     int64_t ms;
     const char* flag;
-  } times[] = {{upstream_ping_ms, "upstream_ping_interval"},
-               {upstream_silence_ms, "upstream_silence_timeout"}};
+  } times[] = {{config.upstream_ping_ms, "upstream_ping_interval"},
+               {config.upstream_silence_ms, "upstream_silence_timeout"}};
   for (const auto& time : times) {
     if (time.ms == 0 || time.ms >= kHealthTimeMinMs) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("--", time.flag, " must be 0 or at least ", kHealthTimeMinMs, "ms"));
   }
-  if (upstream_silence_ms != 0 && upstream_silence_ms >= request_timeout_ms) {
+  if (config.upstream_silence_ms != 0 && config.upstream_silence_ms >= config.request_timeout_ms) {
     return absl::InvalidArgumentError(
         "--upstream_silence_timeout must be smaller than --request_timeout, which ends the wait "
         "otherwise");
@@ -244,93 +248,95 @@ absl::Status Config::ValidateHealth() const {
   return absl::OkStatus();
 }
 
-absl::Status Config::ValidateHedging() const {
-  if (hedge_reads_after_ms >= request_timeout_ms) {
+absl::Status ValidateHedging(const Config& config) {
+  if (config.hedge_reads_after_ms >= config.request_timeout_ms) {
     return absl::InvalidArgumentError(
         "--hedge_reads_after must be smaller than --request_timeout, which ends the wait "
         "otherwise");
   }
-  return AtMost(hedge_reads_budget, 100, "hedge_reads_budget");
+  return AtMost(config.hedge_reads_budget, 100, "hedge_reads_budget");
 }
 
-absl::Status Config::Validate() const {
+}  // namespace
+
+absl::Status Validate(const Config& config) {
   const struct {
     int64_t value;
     int64_t minimum;
     const char* flag;
   } bounds[] = {
-      {workers, 1, "workers"},
-      {connect_timeout_ms, 1, "connect_timeout"},
-      {request_timeout_ms, 10, "request_timeout"},
-      {client_idle_timeout_s, 0, "timeout"},
-      {slots_reload_interval_ms, 100, "slots_reload_interval"},
-      {refresh_timeout_ms, 10, "refresh_timeout"},
-      {refresh_min_interval_ms, 1, "refresh_min_interval"},
-      {topology_nodes_asked, 1, "topology_nodes_asked"},
-      {learn_commands_interval_ms, 100, "learn_commands_interval"},
-      {retry_delay_ms, 1, "retry_delay"},
-      {hold_timeout_ms, 0, "hold_timeout"},
-      {reconnect_delay_min_ms, 1, "reconnect_delay_min"},
-      {reconnect_delay_max_ms, reconnect_delay_min_ms, "reconnect_delay_max"},
-      {client_stall_timeout_ms, 1, "client_stall_timeout"},
-      {subscription_ping_ms, 10, "subscription_ping_interval"},
-      {shed_queue_delay_ms, 0, "shed_queue_delay"},
-      {upstream_ping_ms, 0, "upstream_ping_interval"},
-      {upstream_silence_ms, 0, "upstream_silence_timeout"},
-      {zone_spill_requests, 1, "zone_spill_requests"},
-      {read_your_writes_ms, 0, "read_your_writes"},
-      {hedge_reads_after_ms, 0, "hedge_reads_after"},
-      {hedge_reads_budget, 1, "hedge_reads_budget"},
-      {subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
-      {static_cast<int64_t>(tracking_keys_max), 1, "tracking_keys_max"},
-      {tracking_prefixes_max, 1, "tracking_prefixes_max"},
-      {subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
-      {static_cast<int64_t>(subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
-      {batch_wait_us, 0, "batch_wait_us"},
-      {own_connections_opening_max, 1, "own_connections_opening_max"},
-      {maxclients, 1, "maxclients"},
-      {databases_max, 1, "databases_max"},
-      {client_pipeline_max, 1, "client_pipeline_max"},
-      {static_cast<int64_t>(client_output_soft_bytes), 4096, "client_output_soft_bytes"},
-      {static_cast<int64_t>(memory_limit_bytes), 16 << 20, "memory_limit_bytes"},
-      {request_args_max, 16, "request_args_max"},
-      {request_bulk_bytes_max, 1 << 20, "request_bulk_bytes_max"},
-      {request_bytes_max, 1 << 20, "request_bytes_max"},
-      {drain_timeout_s, 0, "drain_timeout_s"},
-      {startup_timeout_s, 0, "startup_timeout_s"},
-      {backend_idle_timeout_s, 0, "backend_idle_timeout_s"},
+      {config.workers, 1, "workers"},
+      {config.connect_timeout_ms, 1, "connect_timeout"},
+      {config.request_timeout_ms, 10, "request_timeout"},
+      {config.client_idle_timeout_s, 0, "timeout"},
+      {config.slots_reload_interval_ms, 100, "slots_reload_interval"},
+      {config.refresh_timeout_ms, 10, "refresh_timeout"},
+      {config.refresh_min_interval_ms, 1, "refresh_min_interval"},
+      {config.topology_nodes_asked, 1, "topology_nodes_asked"},
+      {config.learn_commands_interval_ms, 100, "learn_commands_interval"},
+      {config.retry_delay_ms, 1, "retry_delay"},
+      {config.hold_timeout_ms, 0, "hold_timeout"},
+      {config.reconnect_delay_min_ms, 1, "reconnect_delay_min"},
+      {config.reconnect_delay_max_ms, config.reconnect_delay_min_ms, "reconnect_delay_max"},
+      {config.client_stall_timeout_ms, 1, "client_stall_timeout"},
+      {config.subscription_ping_ms, 10, "subscription_ping_interval"},
+      {config.shed_queue_delay_ms, 0, "shed_queue_delay"},
+      {config.upstream_ping_ms, 0, "upstream_ping_interval"},
+      {config.upstream_silence_ms, 0, "upstream_silence_timeout"},
+      {config.zone_spill_requests, 1, "zone_spill_requests"},
+      {config.read_your_writes_ms, 0, "read_your_writes"},
+      {config.hedge_reads_after_ms, 0, "hedge_reads_after"},
+      {config.hedge_reads_budget, 1, "hedge_reads_budget"},
+      {config.subscriptions_per_client_max, 1, "subscriptions_per_client_max"},
+      {static_cast<int64_t>(config.tracking_keys_max), 1, "tracking_keys_max"},
+      {config.tracking_prefixes_max, 1, "tracking_prefixes_max"},
+      {config.subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
+      {static_cast<int64_t>(config.subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
+      {config.batch_wait_us, 0, "batch_wait_us"},
+      {config.own_connections_opening_max, 1, "own_connections_opening_max"},
+      {config.maxclients, 1, "maxclients"},
+      {config.databases_max, 1, "databases_max"},
+      {config.client_pipeline_max, 1, "client_pipeline_max"},
+      {static_cast<int64_t>(config.client_output_soft_bytes), 4096, "client_output_soft_bytes"},
+      {static_cast<int64_t>(config.memory_limit_bytes), 16 << 20, "memory_limit_bytes"},
+      {config.request_args_max, 16, "request_args_max"},
+      {config.request_bulk_bytes_max, 1 << 20, "request_bulk_bytes_max"},
+      {config.request_bytes_max, 1 << 20, "request_bytes_max"},
+      {config.drain_timeout_s, 0, "drain_timeout_s"},
+      {config.startup_timeout_s, 0, "startup_timeout_s"},
+      {config.backend_idle_timeout_s, 0, "backend_idle_timeout_s"},
   };
   for (const auto& bound : bounds) {
     if (absl::Status status = AtLeast(bound.value, bound.minimum, bound.flag); !status.ok()) {
       return status;
     }
   }
-  if (absl::Status status = ValidateLongestTimes(); !status.ok()) return status;
-  if (absl::Status status = AtMost(redirects_max, 200, "redirects_max"); !status.ok()) {
+  if (absl::Status status = ValidateLongestTimes(config); !status.ok()) return status;
+  if (absl::Status status = AtMost(config.redirects_max, 200, "redirects_max"); !status.ok()) {
     return status;
   }
-  if (absl::Status status = AtMost(databases_max, 1024, "databases_max"); !status.ok()) {
+  if (absl::Status status = AtMost(config.databases_max, 1024, "databases_max"); !status.ok()) {
     return status;
   }
-  if (client_output_hard_bytes < client_output_soft_bytes) {
+  if (config.client_output_hard_bytes < config.client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");
   }
-  if (subscriber_output_hard_bytes < subscriber_output_soft_bytes) {
+  if (config.subscriber_output_hard_bytes < config.subscriber_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
   }
-  if (absl::Status status = ValidateHealth(); !status.ok()) return status;
-  if (absl::Status status = ValidateHedging(); !status.ok()) return status;
-  if (!announce.empty() && face != Face::kCluster) {
+  if (absl::Status status = ValidateHealth(config); !status.ok()) return status;
+  if (absl::Status status = ValidateHedging(config); !status.ok()) return status;
+  if (!config.announce.empty() && config.face != Face::kCluster) {
     return absl::InvalidArgumentError("--announce needs --face=cluster: nobody would be told");
   }
-  if (announce.size() > cluster::kSlotCount) {
-    return absl::InvalidArgumentError(absl::StrCat("--announce names ", announce.size(),
+  if (config.announce.size() > cluster::kSlotCount) {
+    return absl::InvalidArgumentError(absl::StrCat("--announce names ", config.announce.size(),
                                                    " addresses, but a cluster has ",
                                                    cluster::kSlotCount, " slots to share"));
   }
-  if (!zones.rules.empty() && zones.own.empty()) {
+  if (!config.zones.rules.empty() && config.zones.own.empty()) {
     return absl::InvalidArgumentError("--zone_map needs --zone: the name of rcproxy's own");
   }
   return absl::OkStatus();

@@ -1,4 +1,4 @@
-// Everything that can be set, validated once. No flag is read anywhere else.
+// Everything that can be set, validated once (config_parser.h). No flag is read anywhere else.
 //
 // Owner: Server, for the life of the process. Thread: any, it does not change after start.
 // Units are in the names.
@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "cluster/topology.h"
 #include "proxy/zone.h"
 
@@ -142,30 +142,8 @@ struct Config {
   uint64_t zero_copy_min_bytes = 0;  // 0: never.
 
   const cluster::NodeAddress& WhereToReach(const cluster::NodeAddress& announced) const;
-  // Checks the parts against one another. Errors name the flag and what to do.
-  absl::Status Validate() const;
-
- private:
-  absl::Status ValidateLongestTimes() const;
-  absl::Status ValidateHealth() const;
-  absl::Status ValidateHedging() const;
 };
 
-// "host:port", "[v6]:port", ":port", or a path beginning with '/' or "unix:".
-absl::StatusOr<ListenAddress> ParseListenAddress(std::string_view text);
-// Errors name `flag`.
-absl::StatusOr<std::vector<ListenAddress>> ParseListenAddresses(std::string_view flag,
-                                                                std::string_view list);
-absl::StatusOr<std::vector<cluster::NodeAddress>> ParseStartupNodes(std::string_view list);
-// As startup nodes; may be empty.
-absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view list);
-// "announced=reached,...", each an address of a node.
-absl::StatusOr<std::map<std::string, cluster::NodeAddress>> ParseNodeAddressMap(
-    std::string_view list);
-absl::StatusOr<Face> ParseFace(std::string_view text);
-absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
 std::string_view NameOf(ReadPreference preference);
-absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
-absl::StatusOr<Transactions> ParseTransactions(std::string_view text);
 
 }  // namespace rcproxy::proxy

@@ -1,4 +1,5 @@
 #include "proxy/config.h"
+#include "proxy/config_parser.h"
 
 #include <gtest/gtest.h>
 
@@ -100,11 +101,11 @@ TEST(AnnounceTest, IsAListThatMayBeEmpty) {
 TEST(AnnounceTest, NeedsSomebodyToTell) {
   Config config;
   config.announce = {{"a", 1}};
-  EXPECT_NE(Message(config.Validate()).find("--face=cluster"), std::string::npos);
+  EXPECT_NE(Message(Validate(config)).find("--face=cluster"), std::string::npos);
   config.face = Face::kCluster;
-  EXPECT_TRUE(config.Validate().ok());
+  EXPECT_TRUE(Validate(config).ok());
   config.announce.assign(16385, {"a", 1});
-  EXPECT_EQ(Message(config.Validate()).find("--announce names 16385 addresses"), 0u);
+  EXPECT_EQ(Message(Validate(config)).find("--announce names 16385 addresses"), 0u);
 }
 
 TEST(NodeAddressMapTest, SaysWhereNodesAreReached) {
@@ -140,7 +141,7 @@ TEST(ReadPreferenceTest, HasNamesAndNumbers) {
 }
 
 TEST(ConfigTest, TheDefaultsAreValid) {
-  EXPECT_TRUE(Config().Validate().ok()) << Config().Validate();
+  EXPECT_TRUE(Validate(Config()).ok()) << Validate(Config());
 }
 
 TEST(ConfigTest, EachBoundNamesItsFlag) {
@@ -202,7 +203,7 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
   for (const auto& c : cases) {
     Config config;
     c.set(&config);
-    const absl::Status status = config.Validate();
+    const absl::Status status = Validate(config);
     EXPECT_FALSE(status.ok()) << c.flag;
     EXPECT_NE(Message(status).find(std::string("--") + c.flag), std::string::npos) << status;
   }
@@ -218,13 +219,13 @@ TEST(ConfigTest, TheSmallestValuesAreValid) {
   config.client_output_soft_bytes = 4096;
   config.client_output_hard_bytes = 4096;
   config.memory_limit_bytes = 16 << 20;
-  EXPECT_TRUE(config.Validate().ok()) << config.Validate();
+  EXPECT_TRUE(Validate(config).ok()) << Validate(config);
 }
 
 TEST(ConfigTest, MessagesSayWhatWouldDo) {
   Config config;
   config.request_timeout_ms = 5;
-  EXPECT_EQ(Message(config.Validate()), "--request_timeout must be at least 10, not 5");
+  EXPECT_EQ(Message(Validate(config)), "--request_timeout must be at least 10, not 5");
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "proxy/config_parser.h"
 #include "proxy/flags.h"
 
 #include <gflags/gflags.h>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "proxy/nodes_file.h"
+#include "proxy/zone_parser.h"
 
 DEFINE_string(
     addr, "127.0.0.1:8088",
@@ -390,7 +392,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.zero_copy_min_bytes = FLAGS_zero_copy_min_bytes;
   config.batch_wait_us = FLAGS_batch_wait_us;
   config.flagfile = FLAGS_flagfile;
-  if (absl::Status status = config.Validate(); !status.ok()) return status;
+  if (absl::Status status = Validate(config); !status.ok()) return status;
   return config;
 }
 

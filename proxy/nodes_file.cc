@@ -1,3 +1,4 @@
+#include "cluster/topology_parser.h"
 #include "proxy/nodes_file.h"
 
 #include <errno.h>

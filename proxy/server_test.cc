@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proxy/config.h"
+#include "proxy/config_parser.h"
 #include "proxy/errors.h"
 #include "proxy/loopback_for_test.h"
 

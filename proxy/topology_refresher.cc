@@ -1,3 +1,4 @@
+#include "cluster/topology_parser.h"
 #include "proxy/topology_refresher.h"
 
 #include <glog/logging.h>

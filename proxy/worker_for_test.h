@@ -14,6 +14,7 @@
 
 #include "cluster/learnt_commands.h"
 #include "cluster/topology.h"
+#include "cluster/topology_parser.h"
 #include "proxy/config.h"
 #include "proxy/resolver.h"
 #include "proxy/server_facts.h"

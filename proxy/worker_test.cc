@@ -1,3 +1,4 @@
+#include "cluster/topology_parser.h"
 #include "proxy/worker.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 #include "proxy/zone.h"
+#include "proxy/zone_parser.h"
 
 #include <algorithm>
 

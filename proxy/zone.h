@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "cluster/topology.h"
 
 namespace rcproxy::proxy {
@@ -17,9 +16,6 @@ struct ZoneRule {
   std::string prefix;
   std::string zone;
 };
-
-// "10.1.=eu-1a,10.2.=eu-1b". Errors name the flag.
-absl::StatusOr<std::vector<ZoneRule>> ParseZoneMap(std::string_view list);
 
 // How rcproxy knows its zone, and that of the nodes.
 struct Zones {

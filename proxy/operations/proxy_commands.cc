@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/topology.h"
+#include "cluster/topology_parser.h"
 #include "proxy/errors.h"
 #include "proxy/operations/command_in_command.h"
 #include "proxy/operations/explain.h"

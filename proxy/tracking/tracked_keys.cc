@@ -55,7 +55,7 @@ void TrackedKeys::Forget(KeyReader* reader) {
 }
 
 std::vector<KeyReader*> TrackedKeys::ReadersOver(const UpstreamConnection* link) const {
-  std::set<KeyReader*> readers;
+  std::set<KeyReader*, ById> readers;
   for (const Reading* r = readings_.Front(); r != nullptr; r = readings_.Next(r)) {
     if (r->link == link) readers.insert(r->reader);
   }

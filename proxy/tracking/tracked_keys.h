@@ -45,6 +45,10 @@ struct TrackedKey : ListLink<struct InSlotOfKeys> {
 // A client, as far as it reads keys.
 class KeyReader {
  public:
+  // Of those there are, none has the same `id`.
+  explicit KeyReader(int64_t id) : id_(id) {}
+
+  int64_t id() const { return id_; }
   bool HasReadings() const { return !readings_.empty(); }
 
  protected:
@@ -52,13 +56,18 @@ class KeyReader {
 
  private:
   friend class TrackedKeys;
+  const int64_t id_;
   std::unordered_map<const TrackedKey*, Reading*> readings_;
 };
 
 class TrackedKeys {
  public:
+  // Who came first hears first: what happens does not depend on where readers lie in memory.
+  struct ById {
+    bool operator()(const KeyReader* a, const KeyReader* b) const { return a->id() < b->id(); }
+  };
   // Keys of some readers.
-  using KeysOfReaders = std::map<KeyReader*, std::vector<std::string>>;
+  using KeysOfReaders = std::map<KeyReader*, std::vector<std::string>, ById>;
 
   TrackedKeys() = default;
   ~TrackedKeys();  // Requires: empty.

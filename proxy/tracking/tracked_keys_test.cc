@@ -8,7 +8,10 @@
 namespace rcproxy::proxy {
 namespace {
 
-class ReaderForTest final : public KeyReader {};
+class ReaderForTest final : public KeyReader {
+ public:
+  using KeyReader::KeyReader;
+};
 
 // Links are only compared.
 UpstreamConnection* Link(uintptr_t number) { return reinterpret_cast<UpstreamConnection*>(number); }
@@ -25,8 +28,8 @@ class TrackedKeysTest : public ::testing::Test {
     return readers;
   }
 
-  ReaderForTest a;
-  ReaderForTest b;
+  ReaderForTest a{2};
+  ReaderForTest b{1};
   TrackedKeys keys;
 };
 
@@ -61,6 +64,12 @@ TEST_F(TrackedKeysTest, AKeyReadAgainIsTheSameReadingOverTheNewLink) {
   EXPECT_EQ(keys.readings(), 1u);
   EXPECT_TRUE(keys.ReadersOver(Link(1)).empty());
   EXPECT_EQ(keys.ReadersOver(Link(2)), std::vector<KeyReader*>{&a});
+}
+
+TEST_F(TrackedKeysTest, TheReadersOverALinkComeInTheOrderOfTheirIds) {
+  keys.Add(&a, "k", 7, Link(1));
+  keys.Add(&b, "k", 7, Link(1));
+  EXPECT_EQ(keys.ReadersOver(Link(1)), (std::vector<KeyReader*>{&b, &a}));
 }
 
 TEST_F(TrackedKeysTest, AReaderThatLeavesIsForgotten) {

@@ -20,9 +20,11 @@ class Tracker final : public KeyReader {
  public:
   // All outlive this. Requires, always: session.tracking() is not nullptr.
   Tracker(Resources& resources, ReplyQueue& replies, Session& session)
-      : replies_(replies), session_(session), output_(resources, replies, session) {}
+      : KeyReader(session.id),
+        replies_(replies),
+        session_(session),
+        output_(resources, replies, session) {}
 
-  int64_t id() const { return session_.id; }
   const ReplyQueue& replies() const { return replies_; }
   TrackingOptions& options() { return *session_.extras->tracking; }
   const TrackingOptions& options() const { return *session_.extras->tracking; }
