@@ -1,5 +1,4 @@
 #include "cluster/command_report.h"
-#include "cluster/command_report_parser.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -12,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/command_report_parser.h"
 #include "resp/value.h"
 
 namespace rcproxy::cluster {

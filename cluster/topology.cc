@@ -1,5 +1,4 @@
 #include "cluster/topology.h"
-#include "cluster/topology_parser.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -10,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cluster/topology_parser.h"
 #include "glog/logging.h"
 
 namespace rcproxy::cluster {

@@ -1,6 +1,8 @@
 // What nodes say about the cluster -> Topology. Everything here comes from the network: no CHECK,
 // and each field is looked at before it is used. A node that cannot be reached by what is said
 // about it is left out; a reply that is not of the documented form as a whole is an error.
+#include "cluster/topology_parser.h"
+
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -10,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/topology.h"
 #include "cluster/topology_builder.h"
-#include "cluster/topology_parser.h"
 #include "resp/value.h"
 
 namespace rcproxy::cluster {

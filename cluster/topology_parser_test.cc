@@ -1,9 +1,10 @@
+#include "cluster/topology_parser.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cluster/topology.h"
-#include "cluster/topology_parser.h"
 #include "gtest/gtest.h"
 
 namespace rcproxy::cluster {

@@ -1,10 +1,11 @@
-#include "cluster/command_report_parser.h"
 #include "proxy/command_learner.h"
 
 #include <glog/logging.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "cluster/command_report_parser.h"
 
 namespace rcproxy::proxy {
 

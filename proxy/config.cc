@@ -1,6 +1,4 @@
-#include "cluster/topology_parser.h"
 #include "proxy/config.h"
-#include "proxy/config_parser.h"
 
 #include <algorithm>
 #include <limits>
@@ -9,6 +7,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cluster/topology_parser.h"
+#include "proxy/config_parser.h"
 
 namespace rcproxy::proxy {
 
@@ -291,7 +291,8 @@ absl::Status Validate(const Config& config) {
       {static_cast<int64_t>(config.tracking_keys_max), 1, "tracking_keys_max"},
       {config.tracking_prefixes_max, 1, "tracking_prefixes_max"},
       {config.subscriber_output_soft_s, 0, "subscriber_output_soft_s"},
-      {static_cast<int64_t>(config.subscriber_output_soft_bytes), 4096, "subscriber_output_soft_bytes"},
+      {static_cast<int64_t>(config.subscriber_output_soft_bytes), 4096,
+       "subscriber_output_soft_bytes"},
       {config.batch_wait_us, 0, "batch_wait_us"},
       {config.own_connections_opening_max, 1, "own_connections_opening_max"},
       {config.maxclients, 1, "maxclients"},

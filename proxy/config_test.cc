@@ -1,10 +1,11 @@
 #include "proxy/config.h"
-#include "proxy/config_parser.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <string>
+
+#include "proxy/config_parser.h"
 
 namespace rcproxy::proxy {
 namespace {

@@ -1,4 +1,3 @@
-#include "proxy/config_parser.h"
 #include "proxy/flags.h"
 
 #include <gflags/gflags.h>
@@ -9,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "proxy/config_parser.h"
 #include "proxy/nodes_file.h"
 #include "proxy/zone_parser.h"
 

@@ -1,4 +1,3 @@
-#include "cluster/topology_parser.h"
 #include "proxy/nodes_file.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cluster/topology_parser.h"
 
 namespace rcproxy::proxy {
 

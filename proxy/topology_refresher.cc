@@ -1,4 +1,3 @@
-#include "cluster/topology_parser.h"
 #include "proxy/topology_refresher.h"
 
 #include <glog/logging.h>
@@ -6,6 +5,8 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+
+#include "cluster/topology_parser.h"
 
 namespace rcproxy::proxy {
 

@@ -1,4 +1,3 @@
-#include "cluster/topology_parser.h"
 #include "proxy/worker.h"
 
 #include <gtest/gtest.h>
@@ -6,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/topology_parser.h"
 #include "proxy/errors.h"
 #include "proxy/sim_for_test.h"
 #include "proxy/worker_for_test.h"

@@ -1,11 +1,11 @@
 #include "proxy/zone.h"
-#include "proxy/zone_parser.h"
 
 #include <algorithm>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "proxy/zone_parser.h"
 
 namespace rcproxy::proxy {
 

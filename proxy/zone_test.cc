@@ -1,9 +1,10 @@
 #include "proxy/zone.h"
-#include "proxy/zone_parser.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
+
+#include "proxy/zone_parser.h"
 
 namespace rcproxy::proxy {
 namespace {
