@@ -219,7 +219,9 @@ absl::Status ParseMilliseconds(const char* flag, const std::string& text, int64_
   if (absl::SimpleAtoi(text, result)) return absl::OkStatus();
   if (absl::ParseDuration(text, &duration)) {
     *result = absl::ToInt64Milliseconds(duration);
-    return absl::OkStatus();
+    if (absl::Milliseconds(*result) == duration) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, ": \"", text, "\" is not a whole number of milliseconds"));
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--", flag, ": \"", text, "\" is not a time such as 250ms or 5s"));

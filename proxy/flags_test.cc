@@ -164,6 +164,15 @@ TEST_F(FlagsTest, TimesThatAreNoneNameTheFlag) {
   EXPECT_EQ(Error(), "--request_timeout: \"soon\" is not a time such as 250ms or 5s");
 }
 
+TEST_F(FlagsTest, ATimeIsNotCutToNothing) {
+  Set("shed_queue_delay", "500us");
+  EXPECT_EQ(Error(), "--shed_queue_delay: \"500us\" is not a whole number of milliseconds");
+  Set("shed_queue_delay", "1.5s");
+  const absl::StatusOr<Config> config = ConfigFromFlags();
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->shed_queue_delay_ms, 1500);
+}
+
 TEST_F(FlagsTest, OwnWritesAreReadByOffsetOrForATime) {
   Set("read_your_writes", "offset");
   const absl::StatusOr<Config> config = ConfigFromFlags();
