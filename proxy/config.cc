@@ -240,21 +240,22 @@ absl::Status ValidateHealth(const Config& config) {
     return absl::InvalidArgumentError(
         absl::StrCat("--", time.flag, " must be 0 or at least ", kHealthTimeMinMs, "ms"));
   }
-  if (config.upstream_silence_ms != 0 && config.upstream_silence_ms >= config.request_timeout_ms) {
-    return absl::InvalidArgumentError(
-        "--upstream_silence_timeout must be smaller than --request_timeout, which ends the wait "
-        "otherwise");
-  }
   return absl::OkStatus();
 }
 
-absl::Status ValidateHedging(const Config& config) {
-  if (config.hedge_reads_after_ms >= config.request_timeout_ms) {
-    return absl::InvalidArgumentError(
-        "--hedge_reads_after must be smaller than --request_timeout, which ends the wait "
-        "otherwise");
+// What would never come, as the request's own time is over before.
+absl::Status ValidateWithinRequest(const Config& config) {
+  const struct {
+    int64_t ms;
+    const char* flag;
+  } times[] = {{config.upstream_silence_ms, "upstream_silence_timeout"},
+               {config.hedge_reads_after_ms, "hedge_reads_after"}};
+  for (const auto& time : times) {
+    if (time.ms < config.request_timeout_ms) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", time.flag, " must be smaller than --request_timeout, which ends the wait otherwise"));
   }
-  return AtMost(config.hedge_reads_budget, 100, "hedge_reads_budget");
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -319,6 +320,10 @@ absl::Status Validate(const Config& config) {
   if (absl::Status status = AtMost(config.databases_max, 1024, "databases_max"); !status.ok()) {
     return status;
   }
+  if (absl::Status status = AtMost(config.hedge_reads_budget, 100, "hedge_reads_budget");
+      !status.ok()) {
+    return status;
+  }
   if (config.client_output_hard_bytes < config.client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");
@@ -328,7 +333,7 @@ absl::Status Validate(const Config& config) {
         "--subscriber_output_hard_bytes must not be smaller than --subscriber_output_soft_bytes");
   }
   if (absl::Status status = ValidateHealth(config); !status.ok()) return status;
-  if (absl::Status status = ValidateHedging(config); !status.ok()) return status;
+  if (absl::Status status = ValidateWithinRequest(config); !status.ok()) return status;
   if (!config.announce.empty() && config.face != Face::kCluster) {
     return absl::InvalidArgumentError("--announce needs --face=cluster: nobody would be told");
   }

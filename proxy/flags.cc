@@ -239,8 +239,6 @@ absl::Status ReadZones(Config* config) {
                      "in this zone, for example 10.1."));
   }
   config->zone_spill_requests = FLAGS_zone_spill_requests;
-  config->replica_lag_bytes_max = FLAGS_replica_lag_bytes_max;
-  config->hedge_reads_budget = FLAGS_hedge_reads_budget;
   return absl::OkStatus();
 }
 
@@ -278,6 +276,8 @@ absl::Status ReadReplicas(Config* config) {
   auto preference = ParseReadPreference(FLAGS_read_prefer);
   if (!preference.ok()) return preference.status();
   config->read_prefer = *preference;
+  config->replica_lag_bytes_max = FLAGS_replica_lag_bytes_max;
+  config->hedge_reads_budget = FLAGS_hedge_reads_budget;
   if (absl::Status status = ReadYourWrites(config); !status.ok()) return status;
   return ReadZones(config);
 }
