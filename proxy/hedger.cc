@@ -128,7 +128,7 @@ void Hedger::Hedge(const Request& read, const UpstreamNode& asked, int64_t overd
   }
   resources_.stats.reads_hedged.Add();
   Copy& copy = copies_.try_emplace(read.order, *this, read).first->second;
-  router_.SendInternal(link, read.bytes.view(), &copy);
+  link->Ask(read.bytes.view(), &copy);
 }
 
 Hedger::WaitingRead Hedger::ReadOf(const Copy& copy) const {

@@ -405,12 +405,7 @@ void Router::Dispatch(Request* request) {
 }
 
 void Router::SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply) {
-  SendInternal(&node->primary_link(), command, reply);
-}
-
-void Router::SendInternal(UpstreamConnection* link, std::string_view command,
-                          InternalReply* reply) {
-  link->Ask(command, reply);
+  node->primary_link().Ask(command, reply);
 }
 
 }  // namespace rcproxy::proxy

@@ -94,8 +94,6 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // Sends one of rcproxy's own commands to one node. `reply` hears of it exactly once, and outlives
   // it.
   void SendInternal(UpstreamNode* node, std::string_view command, InternalReply* reply);
-  // The same on a connection that the caller has chosen.
-  void SendInternal(UpstreamConnection* link, std::string_view command, InternalReply* reply);
 
   // Asks the owner of the slot whether it serves the key now: what is passed on while it arrives
   // cannot follow a redirect. Any reply but an integer means no. Returns false, and asks nobody,

@@ -197,7 +197,7 @@ bool Router::ProbeForUpload(const KeyToProbe& key, InternalReply* reply) {
   UpstreamNode* const owner = table_.Find(key.slot).primary;
   if (owner == nullptr || !owner->HasRoomForOwnLink() || moving_slots_.Has(key.slot)) return false;
   UpstreamConnection& link = owner->link({.database = key.database});
-  SendInternal(&link, resp::CommandOf({"EXISTS", key.key}), reply);
+  link.Ask(resp::CommandOf({"EXISTS", key.key}), reply);
   return true;
 }
 

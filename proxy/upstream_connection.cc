@@ -130,16 +130,18 @@ void UpstreamConnection::AcceptAgain(Request* request) {
 
 void UpstreamConnection::Ask(std::string_view command, InternalReply* reply) {
   if (!CanAccept()) return reply->OnLost();
-  Request* request = resources_.NewRequest();
-  request->sink = Request::Sink::kInternal;
-  request->internal = reply;
-  request->issued_ns = resources_.io.NowNs();
-  std::memcpy(Accept(request, command.size()), command.data(), command.size());
+  AcceptOwn(command, Request::Sink::kInternal, reply);
 }
 
 void UpstreamConnection::AcceptIgnored(std::string_view command) {
+  AcceptOwn(command, Request::Sink::kIgnore, nullptr);
+}
+
+void UpstreamConnection::AcceptOwn(std::string_view command, Request::Sink sink,
+                                   InternalReply* reply) {
   Request* request = resources_.NewRequest();
-  request->sink = Request::Sink::kIgnore;
+  request->sink = sink;
+  request->internal = reply;
   request->issued_ns = resources_.io.NowNs();
   std::memcpy(Accept(request, command.size()), command.data(), command.size());
 }

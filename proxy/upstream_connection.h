@@ -267,6 +267,8 @@ class UpstreamConnection final : public uring::SocketListener,
 
   static constexpr uint64_t kNotPinged = UINT64_MAX;
 
+  // A command of rcproxy's own.
+  void AcceptOwn(std::string_view command, Request::Sink sink, InternalReply* reply);
   void StartConnect();
   void FailSoon(const char* reason);
   void OnConnected(int result);

@@ -423,7 +423,7 @@ SubscriptionQuestion* PubSub::Ask(UpstreamNode* node, Channel* channel, std::str
 }
 
 void PubSub::Send(UpstreamNode* node, std::string_view command, InternalReply* reply) {
-  router_.SendInternal(&node->subscription_link(), command, reply);
+  node->subscription_link().Ask(command, reply);
   ArmPing();
 }
 

@@ -35,10 +35,9 @@ class FeedQuestion final : public InternalReply {
   UpstreamNode* const node_;
 };
 
-Feeds::Feeds(Resources& resources, RoutingTable& table, Router& router, FeedObserver& observer)
+Feeds::Feeds(Resources& resources, RoutingTable& table, FeedObserver& observer)
     : resources_(resources),
       table_(table),
-      router_(router),
       observer_(observer),
       join_timer_(
           resources.timers, [](void* self) { static_cast<Feeds*>(self)->JoinAll(); }, this) {}
@@ -75,7 +74,7 @@ bool Feeds::JoinNode(UpstreamNode* node) {
   if (const auto feed = feeds_.find(node); feed != feeds_.end()) return feed->second.ready;
   if (!LinkTo(node).CanAccept()) return false;
   feeds_.emplace(node, Feed());
-  router_.SendInternal(&LinkTo(node), resp::CommandOf({"PING"}), new FeedQuestion(*this, node));
+  LinkTo(node).Ask(resp::CommandOf({"PING"}), new FeedQuestion(*this, node));
   return false;
 }
 

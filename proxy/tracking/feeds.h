@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "proxy/resources.h"
-#include "proxy/router.h"
 #include "proxy/routing_table.h"
 #include "proxy/upstream_node.h"
 #include "uring/timer_queue.h"
@@ -35,7 +34,7 @@ class FeedObserver {
 class Feeds {
  public:
   // All outlive this.
-  Feeds(Resources& resources, RoutingTable& table, Router& router, FeedObserver& observer);
+  Feeds(Resources& resources, RoutingTable& table, FeedObserver& observer);
 
   // Asks the primaries that do not tell yet, soon.
   void Join() { ArmJoin(0); }
@@ -61,7 +60,6 @@ class Feeds {
 
   Resources& resources_;
   RoutingTable& table_;
-  Router& router_;
   FeedObserver& observer_;
   std::unordered_map<UpstreamNode*, Feed> feeds_;
   uring::Timer join_timer_;

@@ -36,7 +36,7 @@ class FeedsTest : public ::testing::Test,
   bool needed = true;
   bool all = false;
   int gaps = 0;
-  Feeds feeds{sim.resources, table, router, static_cast<FeedObserver&>(*this)};
+  Feeds feeds{sim.resources, table, static_cast<FeedObserver&>(*this)};
 
  private:
   // FeedObserver

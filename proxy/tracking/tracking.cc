@@ -38,7 +38,7 @@ Tracking::Tracking(Resources& resources, RoutingTable& table, Router& router, Tr
       table_(table),
       router_(router),
       host_(host),
-      feeds_(resources, table, router, *this),
+      feeds_(resources, table, *this),
       ping_timer_(
           resources.timers, [](void* self) { static_cast<Tracking*>(self)->PingLinks(); }, this) {
   resources_.tracking = this;
@@ -368,7 +368,7 @@ void Tracking::PingLinks() {
 void Tracking::KeepAlive(UpstreamConnection* link, bool is_needed) {
   if (link->state() != UpstreamConnection::State::kReady || link->HasRequests()) return;
   if (is_needed) {
-    router_.SendInternal(link, resp::CommandOf({"PING"}), &ignored_);
+    link->Ask(resp::CommandOf({"PING"}), &ignored_);
   } else {
     link->CloseIdle();
   }
