@@ -26,8 +26,9 @@ bool StandaloneServerForTest::Start(const std::vector<std::string>& arguments) {
   char directory[] = "/tmp/rcproxy-server-XXXXXX";  // Short: a socket's path is at most 107 bytes.
   if (mkdtemp(directory) == nullptr) return false;
   directory_ = directory;
-  std::vector<std::string> words = {"redis-server", "--port", "0",     "--unixsocket", SocketPath(),
-                                    "--save",       "",       "--dir", directory_};
+  std::vector<std::string> words = {
+      "redis-server", "--port", "0", "--unixsocket", SocketPath(), "--slowlog-log-slower-than",
+      "-1",           "--save", "",  "--dir",        directory_};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

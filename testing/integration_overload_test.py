@@ -96,22 +96,26 @@ class OverloadTest(IntegrationTest):
         script = ("local t = redis.call('TIME') repeat local n = redis.call('TIME') "
                   "until (n[1] - t[1]) * 1000000 + n[2] - t[2] > 25000 return 1")
         replies = []
+        until = time.monotonic() + 60  # On a machine that gives 20 clients their turns; elsewhere 2 s do.
 
-        def ask(proxy, until):
+        def has_shown_it():
+            served = replies.count(1)
+            return served > 50 and len(replies) - served > 20
+
+        def ask(proxy):
             with proxy.client() as client:
-                while time.monotonic() < until:
+                while not has_shown_it() and time.monotonic() < until:
                     replies.append(client.command("EVAL", script, 1, "busy"))
 
         with RcproxyProcess(self.cluster.addresses(), {"workers": 1, "shed_queue_delay": "100ms"}) as proxy:
-            askers = [threading.Thread(target=ask, args=(proxy, time.monotonic() + 4)) for _ in range(20)]
+            askers = [threading.Thread(target=ask, args=(proxy,)) for _ in range(20)]
             for asker in askers:
                 asker.start()
             with proxy.client() as client:
                 while any(asker.is_alive() for asker in askers):
                     self.assertEqual(client.command("SET", free, 1), "OK")
             refused = [reply for reply in replies if reply != 1]
-            self.assertGreater(len(refused), 0)
-            self.assertGreater(len(replies) - len(refused), 50, "it goes on working")
+            self.assertTrue(has_shown_it(), f"{len(refused)} refused of {len(replies)}")
             for reply in refused:
                 self.assert_error(reply, "ERR upstream overloaded: ")
             with proxy.client() as client:

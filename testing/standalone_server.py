@@ -1,5 +1,6 @@
 """One redis-server without a cluster, on a free port of loopback: what rcproxy is compared with."""
 
+import itertools
 import time
 
 from testing import processes
@@ -11,9 +12,14 @@ class StandaloneServer:
         for _ in range(3):  # Somebody may take the port first.
             port = processes.free_port()
             self.address = f"127.0.0.1:{port}"
-            self._process = processes.spawn(
-                ["redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]
-            )
+            options = {
+                "--save": "",
+                "--bind": "127.0.0.1",
+                "--loglevel": "warning",
+                # rcproxy keeps no slow log, and on a busy machine any command may be slow.
+                "--slowlog-log-slower-than": -1,
+            }
+            self._process = processes.spawn(["redis-server", "--port", port, *itertools.chain(*options.items())])
             if self._is_ready():
                 return
             self.stop()
