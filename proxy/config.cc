@@ -277,6 +277,7 @@ absl::Status Validate(const Config& config) {
       {config.learn_commands_interval_ms, 100, "learn_commands_interval"},
       {config.retry_delay_ms, 1, "retry_delay"},
       {config.hold_timeout_ms, 0, "hold_timeout"},
+      {static_cast<int64_t>(config.upstream_queue_bytes_max), 4096, "upstream_queue_bytes_max"},
       {config.reconnect_delay_min_ms, 1, "reconnect_delay_min"},
       {config.reconnect_delay_max_ms, config.reconnect_delay_min_ms, "reconnect_delay_max"},
       {config.client_stall_timeout_ms, 1, "client_stall_timeout"},

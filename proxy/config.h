@@ -4,6 +4,7 @@
 // Units are in the names.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -72,13 +73,14 @@ struct Config {
   bool learn_commands = true;
   int64_t learn_commands_interval_ms = 10000;
   int64_t retry_delay_ms = 20;
-  int64_t hold_timeout_ms = 0;          // 0: as request_timeout_ms.
-  uint32_t hold_requests_max = 16'384;  // Per worker and shard.
-  uint64_t hold_bytes_max = 64 << 20;   // Likewise.
-  int64_t startup_timeout_s = 0;        // 0: try for ever.
+  int64_t hold_timeout_ms = 0;                   // 0: as request_timeout_ms.
+  uint32_t hold_requests_max = 16'384;           // Per worker and shard.
+  uint64_t hold_bytes_max = 64 << 20;            // Likewise.
+  uint64_t upstream_queue_bytes_max = 64 << 20;  // Per worker and connection to a node.
+  int64_t startup_timeout_s = 0;                 // 0: try for ever.
   int64_t drain_timeout_s = 10;
   int64_t reconnect_delay_min_ms = 20;
-  int64_t reconnect_delay_max_ms = 1000;
+  int64_t reconnect_delay_max_ms = 75;
   int64_t client_stall_timeout_ms = 1000;
 
   uint32_t redirects_max = 16;
@@ -141,6 +143,11 @@ struct Config {
   int64_t batch_wait_us = 200;       // 0: never gather completions.
   uint64_t zero_copy_min_bytes = 0;  // 0: never.
 
+  // What may wait for one node: a quarter of the memory at most, so that it is not all that there
+  // is for clients of the others.
+  uint64_t UpstreamQueueBytes() const {
+    return std::min(upstream_queue_bytes_max, memory_limit_bytes / 4);
+  }
   const cluster::NodeAddress& WhereToReach(const cluster::NodeAddress& announced) const;
 };
 

@@ -270,6 +270,7 @@ constexpr Parameter kParameters[] = {
     {"transactions", TransactionsName},
     {"upstream_password", Password<&Config::upstream_password>},
     {"upstream_ping_interval", Milliseconds<&Config::upstream_ping_ms>},
+    {"upstream_queue_bytes_max", Field<&Config::upstream_queue_bytes_max>},
     {"upstream_silence_timeout", Milliseconds<&Config::upstream_silence_ms>},
     {"upstream_username", Field<&Config::upstream_username>},
     {"workers", Field<&Config::workers>},

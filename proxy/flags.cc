@@ -27,8 +27,10 @@ DEFINE_string(node_addresses, "",
               "ANNOUNCED_HOST:PORT=REACHED_HOST:PORT,...");
 DEFINE_int32(workers, 0, "Worker threads; 0 = one per processor");
 DEFINE_string(connect_timeout, "1s", "Longest time to open a connection to a node");
-DEFINE_string(request_timeout, "5s",
-              "Longest time a request may wait for its answer, retries included");
+DEFINE_string(
+    request_timeout, "5s",
+    "Longest time a request may wait for its answer, retries included; what blocks, and a "
+    "reply that has begun to reach its client, may take longer");
 DEFINE_string(slots_reload_interval, "60s",
               "How often the cluster map is read when nothing happens");
 DEFINE_int64(timeout, 0, "Seconds after which an idle client is closed; 0 = never");
@@ -182,9 +184,14 @@ DEFINE_uint32(hold_requests_max, 16'384,
 DEFINE_uint64(hold_bytes_max, 64 << 20,
               "Most bytes of requests that wait so, see "
               "--hold_requests_max");
+DEFINE_uint64(upstream_queue_bytes_max, 64 << 20,
+              "Most bytes that wait for one connection to a node to take them, 128 more for each "
+              "request that is not answered, per worker; beyond, a client that has requests under "
+              "way waits for their replies first. At most a quarter of --memory_limit_bytes");
 DEFINE_string(reconnect_delay_min, "20ms",
               "First pause after a node could not be reached; doubles");
-DEFINE_string(reconnect_delay_max, "1s", "Longest pause after a node could not be reached");
+DEFINE_string(reconnect_delay_max, "75ms",
+              "Longest pause after a node could not be reached: how soon its return is noticed");
 DEFINE_string(client_stall_timeout, "1s",
               "Longest time a node's connection waits for a client that a long reply streams to");
 DEFINE_uint64(stream_reply_bytes_min, 64 << 10,
@@ -350,6 +357,7 @@ void ReadLimits(Config* config) {
   config->redirects_max = FLAGS_redirects_max;
   config->hold_requests_max = FLAGS_hold_requests_max;
   config->hold_bytes_max = FLAGS_hold_bytes_max;
+  config->upstream_queue_bytes_max = FLAGS_upstream_queue_bytes_max;
   config->topology_nodes_asked = FLAGS_topology_nodes_asked;
   config->script_cache_bytes = FLAGS_script_cache_bytes;
   config->function_bytes_max = FLAGS_function_bytes_max;

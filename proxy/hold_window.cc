@@ -6,11 +6,12 @@
 
 namespace rcproxy::proxy {
 
-bool HoldWindow::HasRoom(uint16_t shard, size_t bytes) const {
-  const Held held = shard < shards_.size() ? shards_[shard] : Held();
+bool HoldWindow::HasRoom(uint16_t shard, size_t bytes, const WaitingLoad& waiting) const {
+  WaitingLoad all = waiting;
+  if (shard < shards_.size()) all += shards_[shard];
   // One that is longer than all may be together waits alone.
-  return held.requests < config_.hold_requests_max &&
-         (held.requests == 0 || held.bytes + bytes <= config_.hold_bytes_max);
+  return all.requests < config_.hold_requests_max &&
+         (all.requests == 0 || all.bytes + bytes <= config_.hold_bytes_max);
 }
 
 void HoldWindow::Enter(Request* request, uint16_t shard) {
@@ -23,7 +24,7 @@ void HoldWindow::Enter(Request* request, uint16_t shard) {
 }
 
 void HoldWindow::Leave(const Request& request) {
-  Held& held = shards_[request.hold.shard];
+  WaitingLoad& held = shards_[request.hold.shard];
   DCHECK_GT(held.requests, 0u);
   DCHECK_GE(held.bytes, request.hold.bytes);
   --requests_;

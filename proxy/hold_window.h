@@ -21,23 +21,19 @@ class HoldWindow {
  public:
   HoldWindow(const Config& config, Stats& stats) : config_(config), stats_(stats) {}
 
-  // Whether a request of so many bytes may wait for `shard` (an index of the routing table).
-  bool HasRoom(uint16_t shard, size_t bytes) const;
+  // Whether a request of so many bytes may wait for `shard` (an index of the routing table), beside
+  // those that wait for a connection to its primary.
+  bool HasRoom(uint16_t shard, size_t bytes, const WaitingLoad& waiting) const;
   void Enter(Request* request, uint16_t shard);
   // Requires: entered.
   void Leave(const Request& request);
   size_t requests() const { return requests_; }
 
  private:
-  struct Held {
-    size_t requests = 0;
-    size_t bytes = 0;
-  };
-
   const Config& config_;
   Stats& stats_;
   size_t requests_ = 0;
-  std::vector<Held> shards_;  // By index; grows as needed.
+  std::vector<WaitingLoad> shards_;  // By index; grows as needed.
 };
 
 }  // namespace rcproxy::proxy

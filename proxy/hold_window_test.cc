@@ -33,26 +33,35 @@ class HoldWindowTest : public testing::Test {
 
 TEST_F(HoldWindowTest, EachShardHasAWindowOfItsOwn) {
   for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(window_.HasRoom(2, 10));
+    EXPECT_TRUE(window_.HasRoom(2, 10, {}));
     window_.Enter(RequestOf(10), 2);
   }
-  EXPECT_FALSE(window_.HasRoom(2, 10));
-  EXPECT_TRUE(window_.HasRoom(1, 10));
-  EXPECT_TRUE(window_.HasRoom(7, 10));
+  EXPECT_FALSE(window_.HasRoom(2, 10, {}));
+  EXPECT_TRUE(window_.HasRoom(1, 10, {}));
+  EXPECT_TRUE(window_.HasRoom(7, 10, {}));
   EXPECT_EQ(window_.requests(), 3u);
   EXPECT_EQ(sim_.stats.requests_held.value(), 3u);
   window_.Leave(*requests_[1]);
-  EXPECT_TRUE(window_.HasRoom(2, 10));
+  EXPECT_TRUE(window_.HasRoom(2, 10, {}));
   EXPECT_EQ(sim_.stats.requests_held.value(), 2u);
 }
 
 TEST_F(HoldWindowTest, BytesAreLimitedBeyondTheFirstRequest) {
-  EXPECT_TRUE(window_.HasRoom(1, 1000)) << "or it could never be executed";
+  EXPECT_TRUE(window_.HasRoom(1, 1000, {})) << "or it could never be executed";
   window_.Enter(RequestOf(60), 1);
-  EXPECT_TRUE(window_.HasRoom(1, 40));
-  EXPECT_FALSE(window_.HasRoom(1, 41));
+  EXPECT_TRUE(window_.HasRoom(1, 40, {}));
+  EXPECT_FALSE(window_.HasRoom(1, 41, {}));
   window_.Leave(*requests_[0]);
-  EXPECT_TRUE(window_.HasRoom(1, 41));
+  EXPECT_TRUE(window_.HasRoom(1, 41, {}));
+}
+
+TEST_F(HoldWindowTest, WhatWaitsForTheConnectionIsPartOfIt) {
+  window_.Enter(RequestOf(10), 1);
+  EXPECT_TRUE(window_.HasRoom(1, 10, {.requests = 1, .bytes = 80}));
+  EXPECT_FALSE(window_.HasRoom(1, 11, {.requests = 1, .bytes = 80}));
+  EXPECT_FALSE(window_.HasRoom(1, 10, {.requests = 2, .bytes = 20}));
+  EXPECT_FALSE(window_.HasRoom(2, 10, {.requests = 3, .bytes = 30}));
+  EXPECT_FALSE(window_.HasRoom(2, 1000, {.requests = 1, .bytes = 10})) << "it is not the first";
 }
 
 TEST_F(HoldWindowTest, ARequestLeavesAsItCameWhateverBecameOfTheMap) {
@@ -63,7 +72,7 @@ TEST_F(HoldWindowTest, ARequestLeavesAsItCameWhateverBecameOfTheMap) {
   request->slot = 9;
   window_.Leave(*request);
   EXPECT_EQ(window_.requests(), 0u);
-  EXPECT_TRUE(window_.HasRoom(3, 100));
+  EXPECT_TRUE(window_.HasRoom(3, 100, {}));
 }
 
 }  // namespace

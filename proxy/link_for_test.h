@@ -78,6 +78,7 @@ class LinkForTest {
   // A request of the client's, not yet given to anybody.
   Request* NewRequest(ClientForTest* asker) {
     Request* request = sim.resources.NewRequest();
+    request->issued_ns = sim.io.NowNs();
     asker->replies.Push(request);
     return request;
   }

@@ -135,6 +135,25 @@ void OutputQueue::Consume(size_t size) {
   if (head_ == nullptr) DropBlock();
 }
 
+void OutputQueue::Truncate(size_t size) {
+  DCHECK_LE(size, bytes_);
+  if (size == 0) return Clear();
+  bytes_ = size;
+  tail_ = head_;
+  while (size > tail_->size()) {
+    size -= tail_->size();
+    tail_ = tail_->next;
+  }
+  tail_->end = tail_->begin + size;
+  Segment* rest = std::exchange(tail_->next, nullptr);
+  while (rest != nullptr) {
+    Segment* segment = std::exchange(rest, rest->next);
+    ChunkPool::Unref(segment->chunk);
+    memory_.segments.Delete(segment);
+  }
+  DropBlock();
+}
+
 void OutputQueue::DropBlock() {
   if (block_chunk_ != nullptr) ChunkPool::Unref(block_chunk_);
   block_chunk_ = nullptr;

@@ -111,6 +111,8 @@ class OutputQueue {
   bool HasOneSegment() const { return head_ != nullptr && head_ == tail_; }
   // Drops the first `size` bytes. Requires: size <= bytes().
   void Consume(size_t size);
+  // Drops all but the first `size` bytes. Requires: size <= bytes().
+  void Truncate(size_t size);
   void Clear();
   // Moves everything of `list` to the end of this queue; without copying what is long.
   void TakeAll(SegmentList* list);

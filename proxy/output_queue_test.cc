@@ -153,6 +153,27 @@ TEST_F(OutputQueueTest, ConsumesAcrossSegmentsAndInTheirMiddle) {
   ChunkPool::Unref(chunk);
 }
 
+TEST_F(OutputQueueTest, LosesItsEndInTheMiddleOfSegments) {
+  const std::string letters = "abcdefghij";
+  const std::string whole = letters + std::string(2000, 'x') + letters;
+  Chunk* chunk = ChunkOf(std::string(2000, 'x'));
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{10}, size_t{11}, size_t{2010}, size_t{2011}, whole.size()}) {
+    OutputQueue queue(memory_);
+    queue.Append(letters);
+    queue.AppendFrom(chunk, {chunk->data, 2000});
+    queue.Append(letters);
+    queue.Truncate(size);
+    queue.CheckInvariants();
+    EXPECT_EQ(Contents(queue), whole.substr(0, size));
+    queue.Append("end");
+    EXPECT_EQ(Contents(queue), whole.substr(0, size) + "end");
+    queue.Consume(size + 3);
+    EXPECT_TRUE(queue.empty());
+  }
+  ChunkPool::Unref(chunk);
+}
+
 TEST_F(OutputQueueTest, AnEmptyQueueHoldsNoMemory) {
   OutputQueue queue(memory_);
   queue.Append(std::string(3 * kChunkBytes, 'x'));

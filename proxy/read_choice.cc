@@ -27,7 +27,7 @@ struct Copy {
 // link is nullptr when it should not be asked.
 Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
   UpstreamConnection& link = node->link(kind);
-  if (!link.CanAccept() || node->IsLeftOut()) return {};
+  if (!link.CanAccept() || node->IsLeftOut() || node->is_full()) return {};
   const uint64_t in_flight = link.in_flight();
   const bool by_time = config.read_prefer == ReadPreference::kNearest;
   return {.link = &link,

@@ -197,6 +197,7 @@ void FreeSplit(Resources& resources, SplitState* split) {
     } else {
       part->sink = Request::Sink::kDiscard;
       part->replies = nullptr;
+      ++resources.requests_given_up;
     }
   }
   for (UpstreamConnection* link : split->own_links) resources.operations->OnAbandoned(link);

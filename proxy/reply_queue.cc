@@ -212,6 +212,7 @@ void ReplyQueue::Abandon() {
     } else {
       request->sink = Request::Sink::kDiscard;
       request->replies = nullptr;
+      ++resources_.requests_given_up;
     }
   }
   SetBlocking(false);

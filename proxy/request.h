@@ -145,6 +145,28 @@ inline bool MayTakeItsTime(const Request& request) {
   return request.is_upload || request.spec->Has(cluster::kFlagBlocking);
 }
 
+// Of requests that wait.
+struct WaitingLoad {
+  size_t requests = 0;
+  size_t bytes = 0;
+
+  WaitingLoad& operator+=(const WaitingLoad& other) {
+    requests += other.requests;
+    bytes += other.bytes;
+    return *this;
+  }
+  WaitingLoad& operator-=(const WaitingLoad& other) {
+    requests -= other.requests;
+    bytes -= other.bytes;
+    return *this;
+  }
+};
+
+// Whether it has been given to a connection, or put off, before.
+inline bool WasGivenBefore(const Request& request) {
+  return request.was_delayed || request.redirects > 0;
+}
+
 using RequestList = IntrusiveList<Request, struct InUpstreamQueue>;
 
 }  // namespace rcproxy::proxy

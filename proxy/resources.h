@@ -127,6 +127,10 @@ struct Resources {
   bool offered_again = false;          // The next command has been seen before: it had to wait.
   uint64_t commands_until_sample = 0;  // --log_every_n
 
+  uint32_t full_links = 0;  // Connections to nodes: see UpstreamConnection::is_full.
+  // Requests that were under way when their clients ceased to wait for them, ever.
+  uint64_t requests_given_up = 0;
+
   uint32_t next_order = 0;  // Of commands that have been issued.
 
   OperationRunner* operations = nullptr;      // Set by the Router.

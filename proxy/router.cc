@@ -254,10 +254,21 @@ Router::Verdict Router::Refuse(ReplyQueue* client, std::string_view error, Count
 bool Router::MustWait(const ReplyQueue& client, uint16_t slot) {
   const Request* oldest = client.Front();
   if (oldest == nullptr) return false;
+  if (resources_.full_links > 0 && IsFull(slot)) [[unlikely]]
+    return true;
   const bool changed =
       oldest->epoch != table_.epoch() && table_.changed_epoch(slot) > oldest->epoch;
   if (!changed && !(moving_slots_.HasAny() && MayBeTriedAgain(client, slot))) return false;
   resources_.stats.fences.Add();
+  return true;
+}
+
+// Whether the owner of the slot has too much to do for clients that can wait: those that have
+// something under way, whose reply will wake them.
+[[gnu::noinline]] bool Router::IsFull(uint16_t slot) {
+  const UpstreamNode* node = table_.Find(slot).primary;
+  if (node == nullptr || !node->is_full()) return false;
+  resources_.stats.clients_held_back.Add();
   return true;
 }
 
@@ -291,10 +302,14 @@ UpstreamConnection* Router::LinkFor(Request* request) {
     const ShardRoute& shard = table_.Find(request->slot);
     if (request->needs.prefers_replica && MayAskReplica(*request)) [[unlikely]] {
       const ReadNeeds needs = NeedsOf(*request, shard);
-      UpstreamConnection* link = ChooseCopy(resources_.config, shard, needs);
-      if (link != nullptr || needs.MustBeReplica()) {
-        link != nullptr ? resources_.stats.reads_balanced.Add() : NoteUnreachable(request);
+      if (UpstreamConnection* link = ChooseCopy(resources_.config, shard, needs)) {
+        if (link->node().has_standing_queue() && MustRefuse(*link, request)) return nullptr;
+        resources_.stats.reads_balanced.Add();
         return link;
+      }
+      if (needs.MustBeReplica()) {
+        NoteUnreachable(request);
+        return nullptr;
       }
       if (needs.written.round != 0) resources_.stats.reads_kept_from_replicas.Add();
     }
@@ -312,7 +327,11 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   UpstreamConnection& link = node->link(PrimaryLinkFor(*request));
   if (node->has_standing_queue() && MustRefuse(link, request)) [[unlikely]]
     return nullptr;
-  if (link.CanAccept()) return &link;
+  if (link.state() == UpstreamConnection::State::kReady) return &link;
+  // Whoever comes first has it opened; others wait for that as for a primary that is not there.
+  const bool opens = link.state() == UpstreamConnection::State::kIdle;
+  if (link.CanAccept() && (opens || hold_.HasRoom(HoldShard(*request), 0, node->waiting())))
+    return &link;
   NoteUnreachable(request);
   return nullptr;
 }
@@ -320,7 +339,7 @@ UpstreamConnection* Router::LinkFor(Request* request) {
 // Requests wait for the node for too long: one that has not been sent anywhere yet is not added.
 [[gnu::noinline]] bool Router::MustRefuse(const UpstreamConnection& link, Request* request) const {
   const int64_t target_ns = resources_.config.shed_queue_delay_ms * kNsPerMs;
-  if (request->was_delayed || request->redirects > 0) return false;
+  if (WasGivenBefore(*request)) return false;
   if (!link.HasWaitedSince(resources_.io.NowNs() - target_ns)) return false;
   request->failure = Request::Failure::kOverload;
   return true;

@@ -152,6 +152,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   UpstreamNode* NodeOutsideSlots(const Request* request);
   Verdict Refuse(ReplyQueue* client, std::string_view error, Counter* counter);
   bool MustWait(const ReplyQueue& client, uint16_t slot);
+  bool IsFull(uint16_t slot);
+  uint16_t HoldShard(const Request& request) const;
   bool MayBeTriedAgain(const ReplyQueue& client, uint16_t slot) const;
   Request* NewRequest(const cluster::CommandSpec& spec, uint16_t slot);
   // The link that should take the request now, or nullptr when it has to be put off.

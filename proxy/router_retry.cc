@@ -28,11 +28,6 @@ bool IsUnderWay(const Request& request) {
   return request.state == Request::State::kSent || request.state == Request::State::kWaiting;
 }
 
-// The shard whose window a request waits in.
-uint16_t HoldShard(const RoutingTable& table, const Request& request) {
-  return request.slot == Request::kNoSlot ? 0 : table.ShardIndex(request.slot);
-}
-
 }  // namespace
 
 bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
@@ -206,6 +201,7 @@ void Router::OnRequestLost(Request* request, Fate fate) {
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;
+  if (Expired(request, resources_.io.NowNs())) return GiveUp(request);
   if (sent && request->is_private && MayTakeItsTime(*request)) RenewBlocking(request);
   Delay(request);
 }
@@ -277,7 +273,7 @@ void Router::Delay(Request* request) {
   request->was_delayed = true;
   if (MustShed(*request)) return Shed(request);
   resources_.stats.retries.Add();
-  hold_.Enter(request, HoldShard(table_, *request));
+  hold_.Enter(request, HoldShard(*request));
   // In the order of issue, which is the order in which they will go out again.
   Request* before = delayed_.Back();
   while (before != nullptr && IsOlder(*request, *before)) before = delayed_.Previous(before);
@@ -291,13 +287,20 @@ int64_t Router::RetryPauseNs() const {
   return pauses * resources_.config.retry_delay_ms * kNsPerMs;
 }
 
+// The shard whose window a request waits in.
+uint16_t Router::HoldShard(const Request& request) const {
+  return request.slot == Request::kNoSlot ? 0 : table_.ShardIndex(request.slot);
+}
+
 // Whether it waits for a primary while too many do. What waits for its turn is not shed: that ends
 // by itself.
 bool Router::MustShed(const Request& request) const {
   if (request.failure == Request::Failure::kOverload) return true;
   const bool waits_for_primary = request.failure == Request::Failure::kUnreachable ||
                                  request.failure == Request::Failure::kNoOwner;
-  return waits_for_primary && !hold_.HasRoom(HoldShard(table_, request), request.bytes.size());
+  const uint16_t shard = HoldShard(request);
+  return waits_for_primary &&
+         !hold_.HasRoom(shard, request.bytes.size(), table_.WaitingForPrimary(shard));
 }
 
 // Not at once: whoever issues it is still writing its command.

@@ -106,12 +106,20 @@ void RoutingTable::NoteLostPrimaries(const std::vector<ShardRoute>& before) {
 }
 
 UpstreamNode* RoutingTable::AnyPrimary() {
+  UpstreamNode* full = nullptr;
   for (size_t tried = 0; tried < shards_.size(); ++tried) {
     next_primary_ = (next_primary_ + 1) % shards_.size();
     UpstreamNode* node = shards_[next_primary_].primary;
-    if (node != nullptr && !node->InBackoff()) return node;
+    if (node == nullptr || node->InBackoff()) continue;
+    if (!node->is_full()) return node;
+    full = node;
   }
-  return nullptr;
+  return full;
+}
+
+WaitingLoad RoutingTable::WaitingForPrimary(uint16_t index) const {
+  const UpstreamNode* primary = shards_[index].primary;
+  return primary == nullptr ? WaitingLoad() : primary->waiting();
 }
 
 std::vector<UpstreamNode*> RoutingTable::Primaries() const {

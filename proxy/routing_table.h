@@ -36,6 +36,8 @@ class RoutingTable {
   const ShardRoute& Find(uint16_t slot) const { return shards_[shard_of_slot_[slot]]; }
   // An index that lasts until the next map; 0 is that of slots without an owner.
   uint16_t ShardIndex(uint16_t slot) const { return shard_of_slot_[slot]; }
+  // Of the primary of the shard at `index`.
+  WaitingLoad WaitingForPrimary(uint16_t index) const;
   uint32_t epoch() const { return epoch_; }
   uint32_t changed_epoch(uint16_t slot) const { return changed_epoch_[slot]; }
 

@@ -56,6 +56,8 @@ class Counter {
     "Primaries that joined without functions and did not get them")                                \
   X(fences, counter,                                                                               \
     "Times a client waited because the owner of a slot had changed under its requests")            \
+  X(clients_held_back, counter,                                                                    \
+    "Times a client waited for its own replies because too much waited for a node already")        \
   X(redirects_moved, counter, "MOVED replies followed")                                            \
   X(redirects_ask, counter, "ASK replies followed")                                                \
   X(redirects_exhausted, counter, "Requests that were redirected too often")                       \
@@ -121,6 +123,10 @@ class Counter {
     "Commands not queued: their transaction had too many commands or bytes")                       \
   X(replies_discarded, counter,                                                                    \
     "Replies that nobody waited for any more: the client had gone, or another copy had answered")  \
+  X(requests_overdue, counter,                                                                     \
+    "Requests given up after --request_timeout while their node went on answering others")         \
+  X(requests_not_sent, counter,                                                                    \
+    "Requests taken back before they were sent: nobody waited for them any more")                  \
   X(upstream_connections, gauge, "Connections to nodes open now")                                  \
   X(upstream_connects, counter, "Connections to nodes opened")                                     \
   X(upstream_connect_failures, counter, "Connections to nodes that could not be opened")           \

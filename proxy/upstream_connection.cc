@@ -76,11 +76,7 @@ UpstreamConnection::UpstreamConnection(Resources& resources, UpstreamObserver& o
           this),
       connect_timer_(
           resources.timers,
-          [](void* self) {
-            auto* connection = static_cast<UpstreamConnection*>(self);
-            connection->Fail(connection->connect_failure_);
-          },
-          this) {}
+          [](void* self) { static_cast<UpstreamConnection*>(self)->OnConnectTimer(); }, this) {}
 
 UpstreamConnection::~UpstreamConnection() { CHECK(state_ == State::kIdle); }
 
@@ -100,9 +96,7 @@ char* UpstreamConnection::Accept(Request* request, size_t size) {
   }
   const Staging::Block block = resources_.upstream_staging.Take(size, size);
   request->bytes = Slice::Adopt(block.chunk, block.begin, size);
-  request->state = Request::State::kWaiting;
-  waiting_.PushBack(request);
-  if (state_ == State::kIdle) StartConnect();
+  Wait(request);
   return block.begin;
 }
 
@@ -117,15 +111,28 @@ void UpstreamConnection::AcceptFrom(Request* request, Chunk* chunk, std::string_
 
 void UpstreamConnection::AcceptAgain(Request* request) {
   DCHECK(CanAccept());
-  if (state_ != State::kReady) {
-    request->state = Request::State::kWaiting;
-    waiting_.PushBack(request);
-    if (state_ == State::kIdle) StartConnect();
-    return;
-  }
+  was_given_again_ |= WasGivenBefore(*request);
+  if (state_ != State::kReady) return Wait(request);
   request->stream_begin = queued_bytes_;
   output_.AppendFrom(request->bytes.chunk(), request->bytes.view());
   Queue(request);
+}
+
+// Until it is open.
+void UpstreamConnection::Wait(Request* request) {
+  request->state = Request::State::kWaiting;
+  waiting_.PushBack(request);
+  const WaitingLoad load = {1, request->bytes.size()};
+  waiting_load_ += load;
+  if (!kind_.is_own) node_.AddWaiting(load);
+  NoteLoad();
+  if (state_ == State::kIdle) StartConnect();
+}
+
+void UpstreamConnection::TakeWaiting(RequestList* waiting) {
+  waiting->TakeAll(&waiting_);
+  if (!kind_.is_own) node_.SubWaiting(waiting_load_);
+  waiting_load_ = {};
 }
 
 void UpstreamConnection::Ask(std::string_view command, InternalReply* reply) {
@@ -174,6 +181,8 @@ void UpstreamConnection::Queue(Request* request) {
   if (pending_.IsEmpty()) progress_ns_ = resources_.io.NowNs();
   pending_.PushBack(request);
   ++in_flight_;
+  if (request->bytes.size() > OutputQueue::kCopyBytesMax) [[unlikely]]
+    NoteLoad();  // Not at the end of the turn only: a few turns of these are all the memory.
   resources_.stats.requests_sent.Add();
   resources_.MarkDirty(resources_.dirty_upstreams, this);
   if (request->is_upload) [[unlikely]]
@@ -189,21 +198,11 @@ Request* UpstreamConnection::Find(uint32_t order) const {
   return nullptr;
 }
 
-void UpstreamConnection::Withdraw(Request* request) {
-  DCHECK(!request->streaming && !request->is_private);
-  if (request->state == Request::State::kSent) {
-    Request* in_its_place = resources_.NewRequest();
-    in_its_place->state = Request::State::kSent;
-    in_its_place->issued_ns = request->issued_ns;
-    in_its_place->stream_begin = request->stream_begin;
-    in_its_place->bytes = std::move(request->bytes);
-    pending_.InsertAfter(in_its_place, request);
-  }
-  request->ListLink<struct InUpstreamQueue>::Unlink();
-}
-
 void UpstreamConnection::Flush() {
+  if (given_up_seen_ != resources_.requests_given_up) [[unlikely]]
+    DropUnsent();
   submitted_bytes_ += writer_.Flush(resources_, &socket_, output_);
+  NoteLoad();
 }
 
 void UpstreamConnection::OnSent(size_t bytes, int error) {
@@ -215,7 +214,7 @@ void UpstreamConnection::OnSent(size_t bytes, int error) {
     Fail(std::strerror(error));
     return;
   }
-  if (!output_.empty()) resources_.MarkDirty(resources_.dirty_upstreams, this);
+  if (!output_.empty() || is_full_) resources_.MarkDirty(resources_.dirty_upstreams, this);
   const Request* front = pending_.Front();
   if (front != nullptr && front->is_cut && output_.bytes() < kUploadAheadBytes / 2) [[unlikely]]
     WakeUploader(front);
@@ -232,6 +231,8 @@ void UpstreamConnection::OnReceived(Slice data) {
       [[unlikely]]
     node_.NoteWait(progress_ns_, progress_ns_ - pending_.Front()->issued_ns);
   resources_.stats.upstream_bytes_received.Add(data.size());
+  if (is_full_) [[unlikely]]
+    resources_.MarkDirty(resources_.dirty_upstreams, this);
   std::string_view rest = data.view();
   while (!rest.empty()) {
     const resp::ReplyScanner::Result result = scanner_.Scan(rest);
@@ -260,7 +261,7 @@ void UpstreamConnection::HandleFrame(Chunk* chunk, std::string_view frame) {
     return;
   // Nobody answers what has not been asked: such a reply belongs to nobody, and those behind it
   // would go to the wrong clients.
-  if (pending_.IsEmpty() || pending_.Front()->stream_begin >= submitted_bytes_) {
+  if (pending_.IsEmpty() || IsUnsent(*pending_.Front())) {
     resources_.stats.upstream_protocol_errors.Add();
     return Fail("a reply without a request");
   }
@@ -504,12 +505,11 @@ void UpstreamConnection::LoseRequests() {
     front->replies->MarkBroken();
   }
   partial_.Clear(resources_.segments);
-  const uint64_t submitted = submitted_bytes_;
   const Fate fate_of_sent = closed_by_node_ ? Fate::kEnded : Fate::kUnknown;
   while (Request* request = lost.PopFront()) {
-    Lose(request, request->stream_begin < submitted ? fate_of_sent : Fate::kUnsent);
+    Lose(request, IsUnsent(*request) ? Fate::kUnsent : fate_of_sent);
   }
-  lost.TakeAll(&waiting_);
+  TakeWaiting(&lost);
   while (Request* request = lost.PopFront()) {
     Lose(request, Fate::kUnsent);
   }
@@ -536,24 +536,11 @@ void UpstreamConnection::Idle() {
   pinged_bytes_ = kNotPinged;
   replica_progress_.applied = {};
   closed_by_node_ = waits_for_turn_ = false;
+  was_given_again_ = false;
   unit_left_ = 0;
   unit_error_.clear();
+  NoteLoad();
   if (Flushable::IsLinked()) Flushable::Unlink();
-}
-
-bool UpstreamConnection::IsTimed() const {
-  if (state_ != State::kReady || pending_.IsEmpty() || stalled() || waits_for_turn_) return false;
-  // On a connection of its own a request may block for as long as it likes, or its client may take
-  // its time.
-  const Request* front = pending_.Front();
-  return !front->is_private || !MayTakeItsTime(*front) || (front->is_upload && !front->is_cut);
-}
-
-void UpstreamConnection::CheckTimeout(int64_t now_ns) {
-  if (!OwesSince(now_ns - resources_.config.request_timeout_ms * kNsPerMs)) return;
-  resources_.stats.upstream_timeouts.Add();
-  node_.NoteSilence();
-  Fail("no reply in time");
 }
 
 void UpstreamConnection::Ping() {
@@ -572,16 +559,11 @@ void UpstreamConnection::CheckStall(int64_t now_ns) {
   stalled_by->MarkBroken();
 }
 
-size_t UpstreamConnection::CountRequests() const {
-  size_t count = in_flight_;
-  for (const Request* r = waiting_.Front(); r != nullptr; r = waiting_.Next(r)) ++count;
-  return count;
-}
-
 void UpstreamConnection::CheckInvariants() const {
   output_.CheckInvariants();
   CHECK(state_ != State::kReady || waiting_.IsEmpty());
   CHECK(state_ == State::kReady || pending_.IsEmpty());
+  CHECK_EQ(waiting_.IsEmpty(), waiting_load_.requests == 0);
   uint64_t position = 0;
   for (const Request* r = pending_.Front(); r != nullptr; r = pending_.Next(r)) {
     CHECK_GE(r->stream_begin, position);

@@ -177,8 +177,9 @@ class UpstreamConnection final : public uring::SocketListener,
   // The client's request that is not a part of a split one and has this order; nullptr when it is
   // not here, or has been answered. Walks from the oldest on.
   Request* Find(uint32_t order) const;
-  // Takes out a request of which the client has had nothing: somebody else has the answer. What the
-  // node says to it is dropped. Requires: Find has just returned it.
+  // Takes out a request of which the client has had nothing: it has another answer. It is not sent
+  // any more if nothing of it has been; else what the node says to it is dropped. Requires: it is
+  // in this connection, and the connection is not its own.
   void Withdraw(Request* request);
 
   // Closes; every request in it is reported to the observer. Idempotent.
@@ -189,7 +190,9 @@ class UpstreamConnection final : public uring::SocketListener,
   void CloseIdle();
   // Whether time runs for its oldest request.
   bool IsTimed() const;
-  // Fails the connection when its oldest request was sent too long ago. `now_ns`: see Io::NowNs.
+  // Fails the connection when the node has owed a reply, and sent nothing, for --request_timeout;
+  // else requests that were issued that long ago are lost, and the connection goes on without them.
+  // `now_ns`: see Io::NowNs.
   void CheckTimeout(int64_t now_ns);
   // Whether a reply that time runs for has been owed, and nothing of it received, since `then_ns`.
   bool OwesSince(int64_t then_ns) const { return IsTimed() && progress_ns_ <= then_ns; }
@@ -212,8 +215,7 @@ class UpstreamConnection final : public uring::SocketListener,
   UpstreamNode& node() { return node_; }
   LinkKind kind() const { return kind_; }
   bool HasRequests() const { return !pending_.IsEmpty() || !waiting_.IsEmpty(); }
-  // Walks over those that wait for it to open.
-  size_t CountRequests() const;
+  size_t CountRequests() const { return in_flight_ + waiting_load_.requests; }
   // Whether `is_meant` is true of one of them.
   template <class Predicate>
   bool AnyRequest(Predicate&& is_meant) const {
@@ -236,6 +238,9 @@ class UpstreamConnection final : public uring::SocketListener,
   int64_t client_id() const { return client_id_; }
   ReplicaProgress& replica_progress() { return replica_progress_; }
   size_t output_bytes() const { return output_.bytes(); }
+  // More waits for the node to take or to answer than Config::UpstreamQueueBytes(), or waits for it
+  // to open than half of --hold_requests_max; until it is half as much.
+  bool is_full() const { return is_full_; }
   void CheckInvariants() const;
 
   // Stallable: the client that a long reply streams to has caught up.
@@ -269,8 +274,18 @@ class UpstreamConnection final : public uring::SocketListener,
 
   // A command of rcproxy's own.
   void AcceptOwn(std::string_view command, Request::Sink sink, InternalReply* reply);
+  void Wait(Request* request);
+  void TakeWaiting(RequestList* waiting);
+  void NoteLoad();
+  bool IsUnsent(const Request& request) const;
+  void StopWaiting(Request* request);
+  void LeaveInItsPlace(Request* request, RequestList* list);
+  bool IsOverdue(const Request& request, int64_t then_ns) const;
+  void LoseOverdue(int64_t then_ns);
+  void DropUnsent();
   void StartConnect();
   void FailSoon(const char* reason);
+  void OnConnectTimer();
   void OnConnected(int result);
   void StartHandshake();
   std::string Greeting();
@@ -310,13 +325,17 @@ class UpstreamConnection final : public uring::SocketListener,
   bool is_set_aside_ = false;
   bool closed_by_node_ = false;
   bool waits_for_turn_ = false;  // Not read: its reply is a part of a joined one.
-  HeldLink* holder_ = nullptr;   // Whoever keeps it for longer than a request.
+  bool is_full_ = false;
+  bool was_given_again_ = false;  // A request that may be older than those before it.
+  HeldLink* holder_ = nullptr;    // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;
   bool awaits_sign_of_life_ = false;  // The first of them is the reply to PING, whatever it says.
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;
-  const char* connect_failure_ = "";  // What the connect timer will give as the reason.
-  SocketAddress address_;             // Of the connect in flight; the node's may change meanwhile.
+  const char* connect_failure_ = "";  // The reason when it is not open at connect_deadline_ns_.
+  int64_t connect_deadline_ns_ = 0;
+  int64_t connecting_since_ns_ = 0;
+  SocketAddress address_;    // Of the connect in flight; the node's may change meanwhile.
   int64_t progress_ns_ = 0;  // When the node last sent something, or had nothing to answer.
   uint64_t pinged_bytes_ = kNotPinged;  // queued_bytes_ behind the last PING.
   int64_t used_before_ping_ns_ = 0;
@@ -324,7 +343,9 @@ class UpstreamConnection final : public uring::SocketListener,
   uint64_t queued_bytes_ = 0;     // Ever put into output_.
   uint64_t submitted_bytes_ = 0;  // Ever handed to the kernel.
   uint64_t sent_bytes_ = 0;       // Ever taken by it.
+  uint64_t given_up_seen_ = 0;    // Resources::requests_given_up at the last flush.
   RequestList waiting_;
+  WaitingLoad waiting_load_;
   RequestList pending_;
   uint32_t in_flight_ = 0;  // How many are pending_.
   resp::ReplyScanner scanner_;

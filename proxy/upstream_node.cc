@@ -71,6 +71,18 @@ void UpstreamNode::OnConnectSucceeded() {
   connect_after_ns_ = 0;
 }
 
+int64_t UpstreamNode::ConnectPatienceNs() const {
+  constexpr int64_t kLeastNs = 50'000'000;
+  constexpr int64_t kFactor = 4;
+  if (connect_ns_ == 0) return INT64_MAX / 2;
+  return std::max(kLeastNs, kFactor * connect_ns_);
+}
+
+void UpstreamNode::NoteFull(bool is_full) {
+  is_full ? ++full_links_ : --full_links_;
+  is_full ? ++resources_.full_links : --resources_.full_links;
+}
+
 std::unique_ptr<UpstreamConnection>& UpstreamNode::PlaceOf(LinkKind kind) {
   return (kind.database == 0 ? links_ : *database_links_[kind.database - 1])[kind.index()];
 }

@@ -68,9 +68,21 @@ class UpstreamNode {
   // them are one failure.
   void OnConnectFailed();
   void OnConnectSucceeded();
+  // How long a connect may take before it is begun anew: a multiple of what the last took; without
+  // limit while none has succeeded.
+  int64_t ConnectPatienceNs() const;
+  void NoteConnectTime(int64_t ns) { connect_ns_ = ns; }
   // One of its own connections begins to open; it is open, or will not be.
   void OnOwnOpening() { ++own_opening_; }
   void OnOwnOpened() { --own_opening_; }
+
+  // Requests that wait for one of the connections that clients share to open.
+  const WaitingLoad& waiting() const { return waiting_; }
+  void AddWaiting(const WaitingLoad& load) { waiting_ += load; }
+  void SubWaiting(const WaitingLoad& load) { waiting_ -= load; }
+  // Whether one of its connections is: see UpstreamConnection::is_full.
+  bool is_full() const { return full_links_ > 0; }
+  void NoteFull(bool is_full);
 
   // It appeared after the first map, a moment ago.
   void set_new_until_ns(int64_t new_until_ns) { new_until_ns_ = new_until_ns; }
@@ -139,7 +151,10 @@ class UpstreamNode {
   SocketAddress socket_address_;
   int failures_ = 0;
   uint32_t own_opening_ = 0;
+  uint32_t full_links_ = 0;
+  WaitingLoad waiting_;
   int64_t connect_after_ns_ = 0;
+  int64_t connect_ns_ = 0;  // What the last took; 0 before the first.
   int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.
   bool retired_ = false;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -35,7 +36,8 @@ void UpstreamConnection::StartConnect() {
   if (kind_.is_own) node_.OnOwnOpening();
   resources_.stats.upstream_connects.Add();
   connect_failure_ = "connect timeout";
-  connect_timer_.Arm(resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs);
+  connect_deadline_ns_ = resources_.io.NowNs() + resources_.config.connect_timeout_ms * kNsPerMs;
+  connect_timer_.Arm(connect_deadline_ns_);
   node_.Resolve(this);
 }
 
@@ -46,6 +48,9 @@ void UpstreamConnection::OnResolved() {
   const int fd = resources_.io.OpenSocket(address_.storage.ss_family);
   if (fd < 0) return FailSoon(std::strerror(-fd));
   connecting_fd_ = fd;
+  connecting_since_ns_ = resources_.io.NowNs();
+  connect_timer_.Arm(
+      std::min(connect_deadline_ns_, connecting_since_ns_ + node_.ConnectPatienceNs()));
   resources_.io.Connect(fd, reinterpret_cast<const sockaddr*>(&address_.storage), address_.length,
                         &connect_.completion);
 }
@@ -53,7 +58,15 @@ void UpstreamConnection::OnResolved() {
 // Not at once: whoever gives us a request is still writing its command.
 void UpstreamConnection::FailSoon(const char* reason) {
   connect_failure_ = reason;
-  connect_timer_.Arm(resources_.io.NowNs());
+  connect_deadline_ns_ = resources_.io.NowNs();
+  connect_timer_.Arm(connect_deadline_ns_);
+}
+
+// When packets are lost the kernel asks again after a second, and then ever more rarely: a node
+// that can be reached again is found sooner by somebody who asks anew.
+void UpstreamConnection::OnConnectTimer() {
+  if (resources_.io.NowNs() >= connect_deadline_ns_) return Fail(connect_failure_);
+  resources_.io.Cancel(&connect_.completion);
 }
 
 void UpstreamConnection::OnConnected(int result) {
@@ -61,8 +74,11 @@ void UpstreamConnection::OnConnected(int result) {
   if (state_ == State::kClosing || result < 0) {
     resources_.io.Close(fd);
     if (state_ == State::kClosing) return Idle();
+    if (result == -ECANCELED) return OnResolved();
     return Fail(std::strerror(-result));
   }
+  node_.NoteConnectTime(resources_.io.NowNs() - connecting_since_ns_);
+  connect_timer_.Arm(connect_deadline_ns_);
   socket_.Adopt(fd);
   socket_.StartReceive();
   resources_.stats.upstream_connections.Add();
@@ -176,7 +192,7 @@ void UpstreamConnection::RefuseDatabase(const std::string& reply) {
 // the protocol, or the database.
 void UpstreamConnection::RefuseRequests(std::string_view error) {
   RequestList refused;
-  refused.TakeAll(&waiting_);
+  TakeWaiting(&refused);
   CloseIdle();
   while (Request* request = refused.PopFront()) {
     if (ClientOf(request) == nullptr) {
@@ -196,7 +212,7 @@ void UpstreamConnection::BecomeReady() {
   node_.OnConnectSucceeded();
   progress_ns_ = resources_.io.NowNs();
   RequestList ready;
-  ready.TakeAll(&waiting_);
+  TakeWaiting(&ready);
   while (Request* request = ready.PopFront()) {
     Request* asked = request->sink == Request::Sink::kIgnore ? ready.PopFront() : nullptr;
     const Request* last = asked != nullptr ? asked : request;
@@ -212,10 +228,10 @@ void UpstreamConnection::BecomeReady() {
 
 void UpstreamConnection::ReleaseWaiting() {
   RequestList waiting;
-  waiting.TakeAll(&waiting_);
+  TakeWaiting(&waiting);
   while (Request* request = waiting.PopFront()) {
     if (request->sink == Request::Sink::kInternal) {
-      waiting_.PushBack(request);
+      Wait(request);
     } else {
       Lose(request, Fate::kUnsent);
     }

@@ -81,6 +81,50 @@ TEST_F(UpstreamOpeningTest, ASilentNodeIsGivenUpAfterTheConnectTimeout) {
   EXPECT_EQ(sim.io.open_descriptors(), 0u);
 }
 
+// As the kernel would not: it waits for a second before it asks again.
+TEST_F(UpstreamOpeningTest, ANodeThatCanBeReachedAgainIsFoundSoon) {
+  Open();
+  link().CloseIdle();
+  sim.RunUntil([this] { return link().state() == State::kIdle; });
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
+  Send(kGetA);
+  sim.RunFor(330 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kConnecting);
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kAccept);
+  sim.RunFor(70 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kReady);
+  EXPECT_EQ(node.Take(), kGetA);
+  EXPECT_EQ(sim.io.open_descriptors(), 1u);
+  EXPECT_EQ(connect_failures(), 0u);
+}
+
+TEST_F(UpstreamOpeningTest, ConnectsThatAreBegunAnewEndAfterTheConnectTimeoutAllTheSame) {
+  sim.config.connect_timeout_ms = 300;
+  Open();
+  link().CloseIdle();
+  sim.RunUntil([this] { return link().state() == State::kIdle; });
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
+  Send(kGetA);
+  sim.RunFor(299 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kConnecting);
+  sim.RunFor(3 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kIdle);
+  EXPECT_THAT(observer.failures, ElementsAre("connect timeout"));
+  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+}
+
+TEST_F(UpstreamOpeningTest, ANodeThatWasNeverReachedIsGivenTheTimeThatItTakes) {
+  sim.config.connect_timeout_ms = 900;
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
+  Send(kGetA);
+  sim.RunFor(800 * kMillisecond);
+  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kAccept);
+  sim.RunFor(99 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kConnecting) << "the first connect is still the only one";
+  sim.RunFor(10 * kMillisecond);
+  EXPECT_EQ(link().state(), State::kIdle);
+}
+
 TEST_F(UpstreamOpeningTest, ClosingWhileConnectingLeavesNothingBehind) {
   sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
   Send(kGetA);

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from testing.harness_load import Load
-from testing.integration_base import IntegrationTest
+from testing.integration_base import IntegrationTest, counter
 from testing.rcproxy_process import RcproxyProcess
 from testing.resp_client import encode
 
@@ -16,6 +16,7 @@ SEED = int(os.environ.get("RCPROXY_TEST_SEED", "1"))
 
 
 class OverloadTest(IntegrationTest):
+    cluster_options = {"primaries": 3, "replicas_per_primary": 0, "node_timeout_ms": 30000}
     proxy_flags = {"client_output_hard_bytes": 64 << 20}
 
     def test_clients_vanish_under_load(self):
@@ -121,6 +122,43 @@ class OverloadTest(IntegrationTest):
             with proxy.client() as client:
                 self.assertEqual(client.command("GET", "busy"), None)
                 self.assertIn(b"rcproxy_errors_overload:%d\r\n" % len(refused), client.command("PROXY", "INFO"))
+
+    def test_a_hanging_node_takes_neither_the_memory_nor_the_time_of_clients_of_others(self):
+        # 60 clients send it 750 MiB, three times what rcproxy may use.
+        victim, other = self.owner_and_another("hanging")
+        well = next(key for key in (f"well:{i}" for i in range(100)) if self.node_of(key) is other)
+        flags = {"workers": 1, "memory_limit_bytes": 256 << 20}
+        with RcproxyProcess(self.cluster.addresses(), flags) as proxy, proxy.client() as client:
+            client.ok("SET", well, 1)
+            before = proxy.rss_bytes()
+            self.cluster.pause(victim)
+            try:
+                senders = [proxy.client() for _ in range(60)]
+                data = encode("SET", "hanging", "x" * 32768) * 400
+                threads = [
+                    threading.Thread(target=self.send_until_stuck, args=(sender, data, 1)) for sender in senders
+                ]
+                for thread in threads:
+                    thread.start()
+                worst, highest = 0.0, before
+                end = time.monotonic() + 2
+                while time.monotonic() < end:
+                    begin = time.monotonic()
+                    self.assertEqual(client.ok("GET", well), b"1")
+                    worst = max(worst, time.monotonic() - begin)
+                    highest = max(highest, proxy.rss_bytes())
+                    time.sleep(0.01)
+                self.assertEqual(counter(client, "clients_closed_memory"), 0)
+                self.assertGreater(counter(client, "clients_held_back"), 0)
+            finally:
+                self.cluster.resume(victim)
+            print(f"a GET took at most {worst * 1000:.0f} ms; memory {before >> 20} to {highest >> 20} MiB")
+            self.assertLess(worst, 2.0)  # Less than --request_timeout, after which memory comes back.
+            self.assertLess(highest - before, 256 << 20)
+            for sender in senders:
+                sender.close()
+            for thread in threads:
+                thread.join()
 
     def test_many_clients(self):
         clients = [self.proxy.client() for _ in range(1000)]

@@ -68,6 +68,7 @@ const std::map<std::string_view, Setter>& Setters() {
       {"topology_nodes_asked", Number(&Config::topology_nodes_asked)},
       {"hold_requests_max", Number(&Config::hold_requests_max)},
       {"hold_bytes_max", Number(&Config::hold_bytes_max)},
+      {"upstream_queue_bytes_max", Number(&Config::upstream_queue_bytes_max)},
       {"hold_timeout_ms", Number(&Config::hold_timeout_ms)},
       {"learn_commands", Number(&Config::learn_commands)},
       {"learn_commands_interval_ms", Number(&Config::learn_commands_interval_ms)},
