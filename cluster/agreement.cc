@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "cluster/topology_builder.h"
@@ -82,7 +83,8 @@ class Agreeing {
   using Said = std::vector<uint16_t>;
 
   struct Claim {
-    uint64_t epoch = 0;
+    uint64_t epoch = 0;  // As EpochHeard.
+    uint64_t told = 0;   // The highest that a supporter tells.
     size_t supporters = 0;
     bool by_itself = false;  // The owner says so, too.
     const Node* owner = nullptr;
@@ -113,10 +115,45 @@ class Agreeing {
     return found == epochs.end() ? 0 : found->second;
   }
 
-  // Whether what `view` says of slots of `owner`, the owner so far, is older than what is known.
-  bool IsStale(const NodeView& view, const Node& owner) const {
-    const auto told = view.epochs.find(KeyOf(owner));
-    return told != view.epochs.end() && told->second < EpochOf(*known_.epochs, KeyOf(owner));
+  const NodeView* ViewOf(const std::string& key) const {
+    const auto found = std::ranges::find(views_, key, &NodeView::self);
+    return found == views_.end() ? nullptr : *found;
+  }
+  // Who is alone outvotes nobody.
+  bool Outvotes(size_t views) const { return views > 1 && views * 2 > asked_; }
+
+  // The node's own word, else what more than half of those that count say at least.
+  uint64_t EpochHeard(const std::string& key) const {
+    if (const NodeView* own = ViewOf(key)) return EpochOf(own->epochs, key);
+    std::vector<uint64_t> told;
+    for (const NodeView* view : views_) told.push_back(EpochOf(view->epochs, key));
+    const auto middle = told.begin() + std::ssize(told) / 2;
+    std::ranges::nth_element(told, middle, std::greater());
+    return *middle;
+  }
+  // What the epoch of an owner so far is by what was known and by its own word. Others can not
+  // make it go back here.
+  uint64_t EpochKnown(const std::string& key) const {
+    const uint64_t known = EpochOf(*known_.epochs, key);
+    const NodeView* own = ViewOf(key);
+    return own == nullptr ? known : std::min(known, EpochOf(own->epochs, key));
+  }
+  // Whether what `view` says of slots of an owner so far is older than what is known.
+  bool IsStale(const NodeView& view, const std::string& owner) const {
+    const auto told = view.epochs.find(owner);
+    return told != view.epochs.end() && told->second < EpochKnown(owner);
+  }
+  bool AreAllStale(const std::string& owner) const {
+    return std::ranges::all_of(views_, [&](const NodeView* view) { return IsStale(*view, owner); });
+  }
+  // What is known of an owner from now on.
+  uint64_t EpochToKeep(const std::string& key) const {
+    const uint64_t heard = EpochHeard(key);
+    const bool is_known = known_.epochs != nullptr && known_.epochs->contains(key);
+    if (!is_known || ViewOf(key) != nullptr) return heard;
+    const uint64_t known = EpochOf(*known_.epochs, key);
+    if (!Outvotes(views_.size())) return known;
+    return AreAllStale(key) ? heard : std::max(heard, known);
   }
 
   const std::string* Decide(const Said& said) {
@@ -129,15 +166,18 @@ class Agreeing {
   std::string OwnerOf(const Said& said) {
     const Node* before =
         known_.topology == nullptr ? nullptr : PrimaryOf(*known_.topology, said.back());
+    const std::string key_before = before == nullptr ? std::string() : KeyOf(*before);
+    if (before != nullptr && AreAllStale(key_before)) {
+      to_ask_.push_back(before->address);
+      return KeepOwner(*before, said.back());
+    }
     std::map<std::string, Claim> claims;
-    bool all_stale = before != nullptr;
     for (size_t i = 0; i < views_.size(); ++i) {
       const NodeView& view = *views_[i];
-      if (before != nullptr && IsStale(view, *before)) continue;
-      all_stale = false;
+      if (before != nullptr && IsStale(view, key_before)) continue;
       if (PrimaryOf(view.map, said[i]) != nullptr) AddClaim(view, said[i], &claims);
     }
-    return all_stale ? KeepOwner(*before, said.back()) : Choose(claims, before, said.back());
+    return Choose(claims, before, said.back());
   }
 
   void AddClaim(const NodeView& view, uint16_t shard, std::map<std::string, Claim>* claims) {
@@ -146,7 +186,8 @@ class Agreeing {
     const uint64_t epoch = EpochOf(view.epochs, key);
     const bool by_itself = view.self == key;
     Claim& claim = (*claims)[key];
-    claim.epoch = std::max(claim.epoch, epoch);
+    if (claim.owner == nullptr) claim.epoch = EpochHeard(key);
+    claim.told = std::max(claim.told, epoch);
     ++claim.supporters;
     claim.by_itself |= by_itself || view.self.empty();  // Who does not tell its id may be it.
     claim.owner = &owner;
@@ -160,9 +201,7 @@ class Agreeing {
   std::string KeepOwner(const Node& owner, uint16_t shard) {
     const std::string key = KeyOf(owner);
     Description& best = described_[key];
-    const uint64_t epoch = EpochOf(*known_.epochs, key);
-    if (best.map == nullptr) best = {false, epoch, known_.topology, shard};
-    best.epoch = std::max(best.epoch, epoch);
+    if (best.map == nullptr) best = {false, EpochOf(*known_.epochs, key), known_.topology, shard};
     return key;
   }
 
@@ -171,13 +210,20 @@ class Agreeing {
                      uint16_t shard_before) {
     std::vector<std::pair<std::string, Claim>> ranked(claims.begin(), claims.end());
     std::ranges::stable_sort(ranked, std::greater(), [](const auto& entry) {
-      return std::pair(entry.second.epoch, entry.second.supporters);
+      return std::tuple(entry.second.epoch, entry.second.supporters, entry.second.told);
     });
-    for (const auto& [key, claim] : ranked) {
+    const auto is_believed = [&](const auto& entry) {
+      const auto& [key, claim] = entry;
       const bool moves = before != nullptr && key != KeyOf(*before);
-      if (!moves || claim.by_itself || claim.supporters * 2 > asked_) return key;
-      to_ask_.push_back(claim.owner->address);
+      return !moves || claim.by_itself || claim.supporters * 2 > asked_;
+    };
+    const auto best = std::ranges::find_if(ranked, is_believed);
+    const uint64_t epoch = best == ranked.end() ? 0 : best->second.epoch;
+    for (const auto& entry : ranked) {
+      const bool is_newer = entry.second.told >= epoch;
+      if (is_newer && !is_believed(entry)) to_ask_.push_back(entry.second.owner->address);
     }
+    if (best != ranked.end()) return best->first;
     // Others claim the slot, and none of them is believed yet.
     return ranked.empty() ? std::string() : KeepOwner(*before, shard_before);
   }
@@ -203,7 +249,7 @@ class Agreeing {
         builder_.AddNode(shard->second, best.primary());
       }
       builder_.AddRange(run.first, run.last, shard->second);
-      agreement.epochs[*run.owner] = best.epoch;
+      agreement.epochs[*run.owner] = EpochToKeep(*run.owner);
     }
     for (const auto& [owner, epoch] : agreement.epochs) {
       const Description& best = described_[owner];

@@ -12,6 +12,13 @@
 // about its slots. A claim that would move a slot needs the word of the new owner itself, or of
 // most of the nodes asked.
 //
+// How new an owner is: its own word, even if that is less than what was known. Without that, what
+// more than half of the views that count say at least; and of an owner that is known already, most
+// of the nodes asked, two or more, have to be heard. It goes back only when all of them say less:
+// then the owner keeps its slots for now and is in `to_ask`, and who else has them is believed the
+// next time. So no single view makes all others old for good, and a cluster that was restored with
+// lower epochs is believed.
+//
 // Pure: no I/O, no clock, no state. Thread: any.
 #pragma once
 
@@ -34,7 +41,8 @@ struct Agreement {
   std::optional<Topology> topology;  // Absent when no view counts, or it is not clear which do.
   Epochs epochs;                     // Of its owners of slots.
   size_t views_left_out = 0;
-  // Nodes that others name as new owners, and whose own word would decide.
+  // Nodes that others name as new owners, or of which all tell old news, and whose own word would
+  // decide.
   std::vector<NodeAddress> to_ask;
 };
 

@@ -79,6 +79,21 @@ class AgreementTest : public testing::Test {
     return Agree(views, asked, {&*known.topology, &known.epochs});
   }
 
+  // What is believed after each of `rounds`, of three nodes asked, beginning with `known`.
+  Agreement AgreeInRounds(Agreement known, const std::vector<std::vector<NodeView>>& rounds) {
+    for (const std::vector<NodeView>& views : rounds) {
+      Agreement next = Agree(views, 3, {&*known.topology, &known.epochs});
+      known = std::move(next);
+    }
+    return known;
+  }
+  Agreement KnownFrom(const Cluster& cluster) { return Agree({cluster.SeenBy("P")}, 1, {}); }
+  std::vector<NodeView> SeenByAll(const Cluster& cluster, std::vector<std::string> nodes) {
+    std::vector<NodeView> views;
+    for (const std::string& node : nodes) views.push_back(cluster.SeenBy(node));
+    return views;
+  }
+
   Cluster cluster_;
   Cluster failed_over_;  // p has taken over from P.
 };
@@ -212,6 +227,76 @@ TEST_F(AgreementTest, TwoChangesThatNoNodeKnowsBothOfAreBothSeen) {
       AgreeAfter(cluster_, {failed_over_.SeenBy("p"), other.SeenBy("Q")}, 3);
   EXPECT_EQ(OwnerOf(agreement, 0), "p");
   EXPECT_EQ(OwnerOf(agreement, 16383), "Q");
+}
+
+TEST_F(AgreementTest, ALieAboutTheEpochsOfOthersIsForgottenAtOnce) {
+  Cluster lie = cluster_;
+  lie.epochs = {{"P", 1'000'000}, {"Q", 1'000'000}, {"R", 1'000'000}};
+  Agreement known = AgreeInRounds(KnownFrom(cluster_), {{lie.SeenBy("R"), cluster_.SeenBy("Q")}});
+  EXPECT_EQ(known.epochs, (Epochs{{"P", 1}, {"Q", 2}, {"R", 1'000'000}}));
+  known = AgreeInRounds(std::move(known), {SeenByAll(failed_over_, {"p", "Q", "R"})});
+  EXPECT_EQ(OwnerOf(known, 0), "p");
+  EXPECT_EQ(known.epochs, (Epochs{{"p", 4}, {"Q", 2}, {"R", 3}}));
+}
+
+TEST_F(AgreementTest, WhoIsHeardAloneRaisesNoEpochThatIsKnown) {
+  Cluster lie = cluster_;
+  lie.epochs["P"] = 1'000'000;
+  EXPECT_EQ(AgreeAfter(cluster_, {lie.SeenBy("R")}, 3).epochs.at("P"), 1u);
+  EXPECT_EQ(AgreeAfter(cluster_, {lie.SeenBy("R")}, 1).epochs.at("P"), 1u);
+  EXPECT_EQ(AgreeAfter(cluster_, {lie.SeenBy("R"), lie.SeenBy("Q")}, 3).epochs.at("P"), 1'000'000u);
+}
+
+TEST_F(AgreementTest, WhoGoesOnLyingAboutAnOldOwnerIsOutvotedByTheNewOne) {
+  Cluster lie = cluster_;
+  lie.epochs["P"] = 1'000'000;
+  const Agreement agreement = AgreeAfter(
+      cluster_, {lie.SeenBy("R"), failed_over_.SeenBy("p"), failed_over_.SeenBy("Q")}, 3);
+  EXPECT_EQ(OwnerOf(agreement, 0), "p");
+}
+
+TEST_F(AgreementTest, AnOwnerThatLiedAboutItselfAndIsGoneIsSucceededWhenMostSaySo) {
+  Cluster lie = cluster_;
+  lie.epochs["P"] = 1'000'000;
+  const std::vector<NodeView> honest = SeenByAll(failed_over_, {"p", "Q", "R"});
+  Agreement known = AgreeInRounds(KnownFrom(lie), {honest});
+  EXPECT_EQ(OwnerOf(known, 0), "P") << "it is asked first";
+  EXPECT_EQ(known.to_ask, (std::vector<NodeAddress>{{"host-P", 6379}}));
+  known = AgreeInRounds(std::move(known), {honest});
+  EXPECT_EQ(OwnerOf(known, 0), "p");
+  EXPECT_EQ(known.epochs.at("p"), 4u);
+}
+
+TEST_F(AgreementTest, AClusterRestoredWithLowerEpochsIsBelieved) {
+  Cluster old = cluster_;
+  old.epochs = {{"P", 71}, {"Q", 72}, {"R", 73}};
+  Agreement known = AgreeInRounds(KnownFrom(old), {SeenByAll(cluster_, {"P", "Q", "R"})});
+  EXPECT_EQ(known.epochs, (Epochs{{"P", 1}, {"Q", 2}, {"R", 3}})) << "their own words";
+  known = AgreeInRounds(KnownFrom(old), {SeenByAll(cluster_, {"p", "Q"})});
+  EXPECT_EQ(known.epochs, (Epochs{{"P", 1}, {"Q", 2}, {"R", 3}})) << "two of three";
+  const std::vector<NodeView> moved = SeenByAll(failed_over_, {"p", "Q"});
+  EXPECT_EQ(OwnerOf(AgreeInRounds(KnownFrom(old), {moved, moved}), 0), "p");
+}
+
+TEST_F(AgreementTest, WhoeverIsBehindEndsNoEpochUnlessMostAreOfOneMind) {
+  for (const std::vector<NodeView>& behind :
+       {SeenByAll(cluster_, {"P"}), {cluster_.SeenBy("P"), failed_over_.SeenBy("Q")}}) {
+    const Agreement known = AgreeInRounds(KnownFrom(failed_over_), {behind, behind, behind});
+    EXPECT_EQ(OwnerOf(known, 0), "p");
+    EXPECT_EQ(known.epochs.at("p"), 4u);
+  }
+}
+
+// Two have not heard of the failover yet: the new primary is asked before they are believed.
+TEST_F(AgreementTest, TheOwnWordOfANewPrimaryHoldsAgainstMostThatAreBehind) {
+  std::vector<NodeView> views = SeenByAll(cluster_, {"P", "Q"});
+  Agreement known = AgreeInRounds(KnownFrom(failed_over_), {views});
+  EXPECT_EQ(OwnerOf(known, 0), "p");
+  EXPECT_EQ(known.to_ask, (std::vector<NodeAddress>{{"host-p", 6379}}));
+  views.push_back(failed_over_.SeenBy("p"));
+  known = AgreeInRounds(std::move(known), {views});
+  EXPECT_EQ(OwnerOf(known, 0), "p");
+  EXPECT_EQ(known.epochs.at("p"), 4u);
 }
 
 TEST_F(AgreementTest, NodesThatTellNoEpochsAreBelievedAsTheyCome) {

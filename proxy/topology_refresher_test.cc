@@ -305,9 +305,24 @@ TEST_F(TopologyRefresherTest, ANodeThatIsBehindMovesNothingBack) {
   refresher_.RequestRefresh();
   AnswerRound();
   refresher_.RequestRefresh();
-  for (const int index : {0, 1, 2}) Answer(index, old);
+  for (const int index : {0, 2}) Answer(index, old);
+  EXPECT_EQ(OwnerOfSlot(0), AddressOf('B'));
+  Answer(1, view_);
   EXPECT_EQ(OwnerOfSlot(0), AddressOf('B'));
   EXPECT_EQ(sim.stats.topology_changes.value(), 2u);
+}
+
+// As after a backup has been restored.
+TEST_F(TopologyRefresherTest, WhenAllNodesGoBackTheMapDoes) {
+  refresher_.Start();
+  AnswerRound();
+  const sim::ClusterView old = view_;
+  GiveAllSlotsTo(1);
+  refresher_.RequestRefresh();
+  AnswerRound();
+  refresher_.RequestRefresh();
+  for (const int index : {0, 1, 2}) Answer(index, old);
+  EXPECT_EQ(OwnerOfSlot(0), AddressOf('A'));
 }
 
 // ---- when
