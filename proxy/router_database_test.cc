@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "proxy/errors.h"
 #include "proxy/operation.h"
 #include "proxy/request.h"
 #include "proxy/router.h"
@@ -63,6 +64,21 @@ TEST_F(RouterDatabaseTest, ClientsOfDifferentDatabasesUseDifferentConnections) {
   Settle();
   EXPECT_EQ(a.Take(), Wire("SELECT 12"));
   EXPECT_EQ(a.connections(), 3u);
+}
+
+// The next owner of its slot may have fewer databases.
+TEST_F(RouterDatabaseTest, AWriteThatMayHaveRunIsNotRefusedAsIfItHadNot) {
+  sim.config.retry_idempotent_writes = true;
+  sim.config.request_timeout_ms = 200;
+  SendNow("SET b 1");
+  Greet(a);
+  a.peer().Close();
+  while (!client.HasOutput()) {
+    sim.RunUntil([this] { return client.HasOutput() || a.HasInput(); });
+    if (a.HasInput()) a.Take();
+    Reply(a, kOutOfRange);
+  }
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
 }
 
 TEST_F(RouterDatabaseTest, PartsAndRedirectsStayInTheDatabase) {

@@ -41,14 +41,14 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     return EndWatch(request, redirect);
   switch (redirect.kind) {
     case ErrorKind::kOther:
-      return false;
+      return HidesNodesError(request);
     case ErrorKind::kMoved:
     case ErrorKind::kAsk:
       if (request->is_private) RenewBlocking(request);
       request->pieces.Clear(resources_.segments);
       if (++request->redirects > resources_.config.redirects_max) {
         resources_.stats.redirects_exhausted.Add();
-        DeliverText(resources_, request, kErrorTooManyRedirects);
+        if (!HidesNodesError(request)) DeliverText(resources_, request, kErrorTooManyRedirects);
       } else if (request->overtaken) {
         GiveUp(request);
       } else if (ClientOf(request)->delayed() > 0) {
@@ -246,8 +246,8 @@ bool Router::TryDelay(Request* request) {
   return true;
 }
 
-// The node's own error is the answer, unless it is about the second time that a write was sent, of
-// which the first may have been executed.
+// An error is the answer, unless it is about the second time that a write was sent, of which the
+// first may have been executed.
 bool Router::HidesNodesError(Request* request) {
   if (!request->may_have_run) return false;
   request->pieces.Clear(resources_.segments);

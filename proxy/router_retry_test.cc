@@ -541,6 +541,27 @@ TEST_F(RepeatedWriteTest, ThePassingErrorOfTheSecondTimeSaysNothingOfTheFirst) {
   EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
 }
 
+TEST_F(RepeatedWriteTest, NoErrorOfTheSecondTimeSaysAnythingOfTheFirst) {
+  for (const char* error : {"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                            "-MISCONF Redis is configured to save RDB snapshots\r\n",
+                            "-NOREPLICAS Not enough good replicas to write.\r\n"}) {
+    EXPECT_EQ(AfterALoss("SET b 1"), "");
+    a.Take();
+    Reply(a, error);
+    EXPECT_EQ(client.Take(), kErrorOutcomeUnknown) << error;
+  }
+  EXPECT_EQ(stats().errors_outcome_unknown.value(), 3u);
+}
+
+TEST_F(RepeatedWriteTest, AfterTooManyRedirectsNobodySaysThatItWasNotExecuted) {
+  sim.config.redirects_max = 0;
+  EXPECT_EQ(AfterALoss("SET b 1"), "");
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+  EXPECT_EQ(stats().redirects_exhausted.value(), 1u);
+  EXPECT_EQ(stats().errors_outcome_unknown.value(), 1u);
+}
+
 // A node that imports slots would else seem to be the slowest for a long time.
 TEST_F(RouterRetryTest, TheTimeOfAskingBeginsWhenItIsSent) {
   sim.config.read_prefer = ReadPreference::kNearest;

@@ -129,6 +129,7 @@ Request* Router::NewPartOf(SplitState* split, const Request& whole) {
   part->needs = whole.needs;
   part->epoch = whole.epoch;
   part->issued_ns = whole.issued_ns;
+  part->may_have_run = whole.may_have_run;
   return part;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "proxy/config.h"
+#include "proxy/errors.h"
 #include "proxy/router_for_test.h"
 
 namespace rcproxy::proxy {
@@ -55,6 +56,22 @@ TEST_F(RouterSplitByKeyTest, EachKeyIsAskedForWhereItIs) {
   EXPECT_EQ(sim.stats.commands_split_by_key.value(), 1u);
   EXPECT_TRUE(client.replies.empty());
   EXPECT_EQ(client.replies.in_flight(), 0u);
+}
+
+TEST_F(RouterSplitByKeyTest, ThePartsOfAWriteThatMayHaveRunDoNotSayThatItHasNot) {
+  sim.config.retry_idempotent_writes = true;
+  ExhaustPatience();
+  const std::string whole = Wire("MSET {b}1 1 {b}2 2");
+  Send("MSET {b}1 1 {b}2 2");
+  EXPECT_EQ(AskedOfA(), whole);
+  a.peer().Close();
+  sim.RunUntil([this] { return a.connections() > 1 && a.HasInput(); });
+  EXPECT_EQ(a.Take(), whole);
+  Reply(a, kTryAgain);
+  EXPECT_EQ(AskedOfA(), Wire("MSET {b}1 1") + Wire("MSET {b}2 2"));
+  Reply(a, "+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  const std::string text(kErrorOutcomeUnknown.substr(0, kErrorOutcomeUnknown.size() - 2));
+  EXPECT_EQ(client.Take(), text + " (a part: of 2 parts 1 done, 0 failed, 1 unknown)\r\n");
 }
 
 TEST_F(RouterSplitByKeyTest, ASlotThatIsKnownForItIsNotTriedForLong) {

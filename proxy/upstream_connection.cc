@@ -339,7 +339,7 @@ bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
   // the slot has moved.
   if (request->is_unit && redirect.kind == cluster::ErrorKind::kAsk)
     redirect.kind = cluster::ErrorKind::kTryAgain;
-  if (redirect.kind == cluster::ErrorKind::kOther) return false;
+  if (redirect.kind == cluster::ErrorKind::kOther && !request->may_have_run) return false;
   return observer_.OnErrorReply(request, redirect, this);
 }
 

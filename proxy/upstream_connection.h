@@ -122,8 +122,9 @@ enum class Fate : uint8_t {
 // reply.
 class UpstreamObserver {
  public:
-  // An error reply that says where or when the request should be tried instead. Returns true when
-  // it was put elsewhere, false when the error is the answer.
+  // An error reply that says where or when the request should be tried instead, or one that a
+  // request gets which may have run before. Returns true when it was put elsewhere or answered,
+  // false when the error is the answer.
   virtual bool OnErrorReply(Request* request, const cluster::Redirect& redirect,
                             UpstreamConnection* from) = 0;
   // `request` has been executed while an older one of its client may be under way elsewhere, or

@@ -195,7 +195,7 @@ void UpstreamConnection::RefuseRequests(std::string_view error) {
   TakeWaiting(&refused);
   CloseIdle();
   while (Request* request = refused.PopFront()) {
-    if (ClientOf(request) == nullptr) {
+    if (ClientOf(request) == nullptr || request->may_have_run) {
       Lose(request, Fate::kUnsent);
       continue;
     }
