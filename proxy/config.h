@@ -109,6 +109,7 @@ struct Config {
   uint64_t subscriber_output_hard_bytes = 32 << 20;
   int64_t subscription_ping_ms = 1000;
   bool retry_idempotent_writes = false;
+  bool retry_blocking_pops = false;
   int64_t shed_queue_delay_ms = 0;         // 0: nothing is refused because others wait.
   int64_t upstream_ping_ms = 10'000;       // 0: idle connections are not asked.
   int64_t upstream_silence_ms = 0;         // 0: only the request's own timeout counts.

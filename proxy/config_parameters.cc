@@ -249,6 +249,7 @@ constexpr Parameter kParameters[] = {
     {"request_bytes_max", Field<&Config::request_bytes_max>},
     {"request_timeout", Milliseconds<&Config::request_timeout_ms>},
     {"retry_delay", Milliseconds<&Config::retry_delay_ms>},
+    {"retry_blocking_pops", Boolean<&Config::retry_blocking_pops>},
     {"retry_idempotent_writes", Boolean<&Config::retry_idempotent_writes>},
     {"script_cache_bytes", Field<&Config::script_cache_bytes>},
     {"shed_queue_delay", Milliseconds<&Config::shed_queue_delay_ms>},

@@ -171,6 +171,11 @@ DEFINE_bool(
     retry_idempotent_writes, false,
     "Send SET, MSET, SETEX and their like again when the node closed the connection before it "
     "answered; another client's write in between may then be undone. See docs/COMMANDS.md, Retry");
+DEFINE_bool(
+    retry_blocking_pops, false,
+    "Ask BLPOP, BRPOP, BLMPOP, BZPOPMIN, BZPOPMAX and BZMPOP again when the node they waited at is "
+    "lost, rather than answer that it is not known whether they were executed; an element that the "
+    "node had taken for them in its last moment is then lost without an error");
 DEFINE_string(
     shed_queue_delay, "0",
     "When every request for a node has waited longer than this for ten times as long, new ones "
@@ -394,6 +399,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.workers = FLAGS_workers == 0 ? static_cast<int>(cores == 0 ? 1 : cores) : FLAGS_workers;
   config.learn_commands = FLAGS_learn_commands;
   config.retry_idempotent_writes = FLAGS_retry_idempotent_writes;
+  config.retry_blocking_pops = FLAGS_retry_blocking_pops;
   config.requirepass = FLAGS_requirepass;
   config.upstream_username = FLAGS_upstream_username;
   config.upstream_password = FLAGS_upstream_password;

@@ -74,6 +74,7 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.function_bytes_max, own.function_bytes_max);
   EXPECT_EQ(config.zero_copy_min_bytes, own.zero_copy_min_bytes);
   EXPECT_EQ(config.retry_idempotent_writes, own.retry_idempotent_writes);
+  EXPECT_EQ(config.retry_blocking_pops, own.retry_blocking_pops);
   EXPECT_EQ(config.shed_queue_delay_ms, own.shed_queue_delay_ms);
   EXPECT_EQ(config.upstream_ping_ms, own.upstream_ping_ms);
   EXPECT_EQ(config.upstream_silence_ms, own.upstream_silence_ms);
@@ -114,6 +115,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("transaction_commands_max", "80");
   Set("transactions", "split");
   Set("retry_idempotent_writes", "true");
+  Set("retry_blocking_pops", "true");
   Set("shed_queue_delay", "70ms");
   Set("upstream_ping_interval", "3s");
   Set("upstream_silence_timeout", "900ms");
@@ -154,6 +156,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->announce.size(), 2u);
   EXPECT_EQ(config->function_bytes_max, 0u);
   EXPECT_TRUE(config->retry_idempotent_writes);
+  EXPECT_TRUE(config->retry_blocking_pops);
   EXPECT_EQ(config->shed_queue_delay_ms, 70);
   EXPECT_EQ(config->upstream_ping_ms, 3000);
   EXPECT_EQ(config->upstream_silence_ms, 900);

@@ -161,7 +161,8 @@ void Router::Advance(SplitState* split, std::span<const std::string_view> answer
 }
 
 UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
-  if (request->spec->Has(cluster::kFlagWrite)) NoteWrite(request, *node);  // BLPOP is repeatable.
+  if (request->spec->Has(cluster::kFlagWrite))
+    NoteWrite(request, *node);  // BLPOP may be repeatable.
   HeldLink* const held = request->is_pinned ? request->split_parent->held : nullptr;
   const bool has_one = held != nullptr && held->link() != nullptr;
   UpstreamConnection* link =

@@ -87,22 +87,34 @@ class Bound(IntegrationTest):
         self.shard_subscriber = self.saying(("SSUBSCRIBE", f"{tag}news"))
         self.assertEqual(self.shard_subscriber.read_reply(), [b"ssubscribe", f"{tag}news".encode(), 1])
 
-    def check_all(self, tag):
-        """After the slot has gone elsewhere: what each of them is told."""
+    def check_all(self, tag, is_lost=False):
+        """After the slot has gone elsewhere, with its node when it `is_lost`: what each of them is told."""
         self.assertEqual(self.queued.command("EXEC"), [6, b"6"])
         self.assertIsNone(self.watching.command("EXEC"))
         self.assertEqual(self.watching.pipeline([("MULTI",), ("EXISTS", f"{tag}watched"), ("EXEC",)])[2], [0])
+        self.check_blocked_and_lost() if is_lost else self.check_blocked(tag)
+        self.assert_hears(self.subscriber, "PUBLISH", b"message", "news")
+        self.assert_hears(self.shard_subscriber, "SPUBLISH", b"smessage", f"{tag}news")
+        if not is_lost:
+            self.assertIsNone(self.timed.read_reply())
+            waited_s = time.monotonic() - self.timed_began
+            self.assertTrue(-0.1 < waited_s - self.timeout_s < 6, f"{self.timeout_s} s took {waited_s:.1f} s")
+        self.assertEqual(self.timed.read_reply(), "PONG")
+
+    def check_blocked(self, tag):
+        """They wait on at the new owner."""
         self.blocked_at(self.node_of(tag), 2)
         self.assertEqual(self.client.ok("RPUSH", f"{tag}list", "element"), 1)
         self.assertEqual(self.patient.read_reply(), [f"{tag}list".encode(), b"element"])
         self.assertEqual(self.patient.read_reply(), "PONG")
         self.assertEqual(self.client.ok("LLEN", f"{tag}list"), 0)
-        self.assert_hears(self.subscriber, "PUBLISH", b"message", "news")
-        self.assert_hears(self.shard_subscriber, "SPUBLISH", b"smessage", f"{tag}news")
-        self.assertIsNone(self.timed.read_reply())
-        waited_s = time.monotonic() - self.timed_began
-        self.assertTrue(-0.1 < waited_s - self.timeout_s < 6, f"a timeout of {self.timeout_s} s took {waited_s:.1f} s")
-        self.assertEqual(self.timed.read_reply(), "PONG")
+
+    def check_blocked_and_lost(self):
+        """The node may have taken an element for them."""
+        self.assert_error(self.patient.read_reply(), "ERR upstream lost")
+        self.assertEqual(self.patient.read_reply(), "PONG")
+        self.assert_error(self.timed.read_reply(), "ERR upstream lost")
+        self.assertEqual(self.counter("errors_outcome_unknown"), 2)
 
     def assert_hears(self, subscriber, publish, word, channel):
         """Messages come again, and nothing else: no confirmation that the client has not asked for."""
@@ -173,7 +185,7 @@ class KilledNodeTest(Bound):
         with Bystanders(self.proxy, others) as bystanders:
             self.cluster.kill(node)
             self.cluster.wait_for_promotion(node)
-            self.check_all("{k}")
+            self.check_all("{k}", is_lost=True)
         self.assertEqual(bystanders.problems, [])
         self.assertGreater(bystanders.count, 100)
         self.cluster.restart(node)

@@ -5,6 +5,7 @@ asynchronous, and gives errors until a replica is promoted; but no reply belongs
 after the cluster is ok again everything succeeds.
 """
 
+import contextlib
 import os
 import re
 import time
@@ -111,6 +112,32 @@ class FailoverTest(IntegrationTest):
             self.assertEqual(client.read_reply(), "OK")
             self.assert_error(client.read_reply(), "ERR upstream lost")
             self.assertEqual(client.command("GET", key), b"1")
+
+    def test_who_blocks_waits_on_where_nothing_can_be_lost_or_the_flag_says_so(self):
+        victim = next(node for node in self.cluster.primaries() if node is not self.cluster.nodes[0])
+        tag = next(tag for tag in (f"{{waits:{i}}}" for i in range(100)) if self.node_of(tag) is victim)
+        pop = encode("BLPOP", tag, 0)
+        read = encode("XREAD", "BLOCK", 0, "STREAMS", tag + "stream", "$")
+        flags = {"workers": 1, "request_timeout": "30s"}
+        with contextlib.ExitStack() as stack:
+            plain, flagged = (
+                stack.enter_context(RcproxyProcess(self.cluster.addresses(), {**flags, "retry_blocking_pops": value}))
+                for value in ("false", "true")
+            )
+            told, reading, waiting = (stack.enter_context(proxy.client()) for proxy in (plain, plain, flagged))
+            for client, command in ((told, pop), (reading, read), (waiting, pop)):
+                client.send(command)
+            self.eventually(lambda: victim.info("clients", "blocked_clients") == "3")
+            self.cluster.kill(victim)
+            self.assert_error(told.read_reply(), "ERR upstream lost")
+            self.cluster.wait_for_promotion(victim)
+            self.eventually(lambda: self.node_of(tag).info("clients", "blocked_clients") == "2")
+            self.client.ok("RPUSH", tag, "element")
+            self.client.ok("XADD", tag + "stream", "1-1", "field", "value")
+            self.assertEqual(waiting.read_reply(), [tag.encode(), b"element"])
+            self.assertEqual(reading.read_reply(), [[tag.encode() + b"stream", [[b"1-1", [b"field", b"value"]]]]])
+        self.cluster.restart(victim)
+        self.cluster.wait_until_ok(60)
 
     def test_restarted_primary(self):
         self.client.ok("SET", "restart", "before")

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "cluster/command_errors.h"
 #include "cluster/command_keys.h"
+#include "proxy/config.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
 #include "resp/value.h"
@@ -71,13 +72,14 @@ Timeout FindTimeout(const CommandSpec& spec, const CommandView& command) {
   return timeout;
 }
 
-// Whether it may be asked again although a node that was lost may have executed it. What a pop took
-// there is gone with its reply in any case; what others did (BLMOVE, XREADGROUP) is still there,
-// and they would do it twice.
-bool IsRepeatable(const CommandSpec& spec) {
+// Whether it may be asked again although a node that was lost may have executed it. A pop may if
+// the operator says so: what it took there is gone with its reply, and the second one hides that.
+// What others did (BLMOVE, XREADGROUP) is still there, and they would do it twice.
+bool IsRepeatable(const CommandSpec& spec, const Config& config) {
   constexpr std::string_view kPops[] = {"blmpop", "blpop",    "brpop",
                                         "bzmpop", "bzpopmax", "bzpopmin"};
-  return spec.Has(cluster::kFlagRead) || std::ranges::find(kPops, spec.name) != std::end(kPops);
+  if (spec.Has(cluster::kFlagRead)) return true;
+  return config.retry_blocking_pops && std::ranges::find(kPops, spec.name) != std::end(kPops);
 }
 
 class Blocking final : public Operation {
@@ -85,7 +87,7 @@ class Blocking final : public Operation {
   Blocking(const OperationCall& call, uint16_t slot)
       : slot_(slot),
         command_(call.command.bytes()),
-        repeatable_(IsRepeatable(call.spec)),
+        repeatable_(IsRepeatable(call.spec, call.facts.config)),
         timeout_(FindTimeout(call.spec, call.command)) {
     for (size_t i = 0; i < call.command.size(); ++i) words_.emplace_back(call.command[i]);
     if (call.spec.name == "xread") FindLatest(cluster::FindKeys(call.spec, call.command));

@@ -1,6 +1,8 @@
 // BLPOP and its kind, XREAD and XREADGROUP with BLOCK: a command that may take as long as its
 // client allows, on a connection of its own. When its slot moves, or its node stops being the
-// primary or is lost, it waits elsewhere for the time that is left.
+// primary, it waits elsewhere for the time that is left. When its node is lost, so do reads; of
+// what takes an element it is not known whether it has, so the client is told that, unless
+// --retry_blocking_pops lets pops wait on.
 //
 // A client that leaves closes that connection, so the node gives it no element. An element that a
 // node had sent when its connection broke is lost, as for a client without a proxy.

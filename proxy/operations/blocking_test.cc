@@ -89,6 +89,15 @@ TEST_F(BlockingTest, AfterAskItWaitsAtTheOtherNode) {
   EXPECT_EQ(own_connections(), 0u);
 }
 
+// Nothing has been taken there.
+TEST_F(BlockingTest, APopWhosePrimaryHasBecomeAReplicaAsksAgain) {
+  Block("BLPOP b 0");
+  a.Take();
+  table.NoteMoved(3300, table.NodeAt(AddressOf('C')));
+  Reply(a, "-UNBLOCKED force unblock from blocking operation, instance state changed\r\n");
+  EXPECT_EQ(c.Take(), Wire("BLPOP b 0"));
+}
+
 TEST_F(BlockingTest, WhenThePrimaryHasBecomeAReplicaItAsksAgain) {
   Block("XREAD BLOCK 3000 STREAMS b 0-1");
   a.Take();
@@ -137,28 +146,58 @@ TEST_F(BlockingTest, AFormThatDoesNotBlockIsNoneOfIts) {
             nullptr);
 }
 
-TEST_F(BlockingTest, WhenTheNodeIsLostItAsksAgain) {
-  Block("BLPOP b 0");
-  a.Take();
-  sim.RunFor(60 * kSecond);
-  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
-  a.peer().Close();
-  Run(50 * kMillisecond);
-  EXPECT_EQ(b.Take(), Wire("BLPOP b 0"));
+class LostNodeTest : public BlockingTest {
+ protected:
+  // A is lost while the command waits there; returns what B, which takes over, gets.
+  std::string AskedOfTheNext(const std::string& line) {
+    table.NoteMoved(3300, table.NodeAt(AddressOf('A')));
+    Block(line);
+    EXPECT_EQ(a.Take(), Wire(line));
+    sim.RunFor(60 * kSecond);
+    table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+    a.peer().Close();
+    Run(50 * kMillisecond);
+    return b.Take();
+  }
+};
+
+TEST_F(LostNodeTest, WhatOnlyReadsIsAskedAgain) {
+  EXPECT_EQ(AskedOfTheNext("XREAD BLOCK 0 STREAMS b 0-1"), Wire("XREAD BLOCK 0 STREAMS b 0-1"));
   Reply(b, "*-1\r\n");
   EXPECT_EQ(client.Take(), "*-1\r\n");
 }
 
 // What the node has done with it is not undone by the loss.
-TEST_F(BlockingTest, WhatLeavesSomethingBehindIsNotAskedAgainOfALostNode) {
-  for (const char* line : {"BLMOVE b b LEFT RIGHT 0", "XREADGROUP GROUP g c BLOCK 0 STREAMS b >"}) {
-    Block(line);
-    EXPECT_EQ(a.Take(), Wire(line));
-    a.peer().Close();
-    Run(50 * kMillisecond);
-    EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+TEST_F(LostNodeTest, WhatMayHaveTakenSomethingIsNot) {
+  sim.config.reconnect_delay_min_ms = sim.config.reconnect_delay_max_ms = 1;
+  uint64_t unknown = 0;
+  for (const char* line : {"BLPOP b 0", "BRPOP b 0", "BLMPOP 0 1 b LEFT", "BZPOPMIN b 0",
+                           "BZPOPMAX b 0", "BZMPOP 0 1 b MIN", "BLMOVE b b LEFT RIGHT 0",
+                           "BRPOPLPUSH b b 0", "XREADGROUP GROUP g c BLOCK 0 STREAMS b >"}) {
+    EXPECT_EQ(AskedOfTheNext(line), "") << line;
+    EXPECT_EQ(client.Take(), kErrorOutcomeUnknown) << line;
+    EXPECT_EQ(sim.stats.errors_outcome_unknown.value(), ++unknown) << line;
   }
-  EXPECT_FALSE(b.HasInput());
+}
+
+TEST_F(LostNodeTest, PopsAreAskedAgainWhenTheFlagSaysSo) {
+  sim.config.retry_blocking_pops = true;
+  for (const char* line : {"BLPOP b 0", "BRPOP b 0", "BLMPOP 0 1 b LEFT", "BZPOPMIN b 0",
+                           "BZPOPMAX b 0", "BZMPOP 0 1 b MIN"}) {
+    EXPECT_EQ(AskedOfTheNext(line), Wire(line));
+    Reply(b, "*-1\r\n");
+    EXPECT_EQ(client.Take(), "*-1\r\n") << line;
+  }
+  EXPECT_EQ(AskedOfTheNext("BLMOVE b b LEFT RIGHT 0"), "");
+  EXPECT_EQ(client.Take(), kErrorOutcomeUnknown);
+}
+
+TEST_F(LostNodeTest, APopThatWasNotSentIsAskedAgain) {
+  sim.network.SetConnectMode(a.address(), sim::ConnectMode::kRefuse);
+  Block("BLPOP b 0");
+  table.NoteMoved(3300, table.NodeAt(AddressOf('B')));
+  Run(50 * kMillisecond);
+  EXPECT_EQ(b.Take(), Wire("BLPOP b 0"));
 }
 
 TEST_F(BlockingTest, AClientThatLeavesClosesItsConnection) {
