@@ -195,6 +195,7 @@ TEST_F(ClientUploadTest, WhenTheNodeIsLostTheClientIsToldAndGoesOn) {
   cluster.OwnerOf("a").ResetConnections();
   Settle();
   EXPECT_EQ(Await(peer, 1), kErrorUploadLost);
+  EXPECT_EQ(stats.errors_upload_lost.value(), 1u);
   WriteInPieces(peer, Set("a", value).substr(20'000) + kPing, 7000);
   EXPECT_EQ(Await(peer, kPong.size()), kPong);
   EXPECT_EQ(cluster.OwnerOf("a").store().Get("a"), std::nullopt);

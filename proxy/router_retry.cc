@@ -192,8 +192,10 @@ void Router::OnRequestLost(Request* request, Fate fate) {
   // another question.
   if (request->is_pinned && request->is_unit && !sent) return LoseWatch(request);
   // Once its link has had the head, what followed has gone by.
-  if (request->is_cut && request->state != Request::State::kWaiting)
+  if (request->is_cut && request->state != Request::State::kWaiting) {
+    resources_.stats.errors_upload_lost.Add();
     return DeliverText(resources_, request, kErrorUploadLost);
+  }
   const bool may_have_run = sent || (request->is_upload && !request->is_cut);
   if (may_have_run && !request->read_only && !MayRepeatWrite(request, fate)) {
     resources_.stats.errors_outcome_unknown.Add();

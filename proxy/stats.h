@@ -115,6 +115,8 @@ class Counter {
   X(errors_tracking_prefixes, counter, "CLIENT TRACKING refused: too many prefixes of one client") \
   X(errors_outcome_unknown, counter,                                                               \
     "Writes answered with an error: sent, but the connection was lost")                            \
+  X(errors_upload_lost, counter,                                                                   \
+    "Large commands answered with an error: they could not be passed on to their end")             \
   X(writes_repeated, counter,                                                                      \
     "Writes sent again though they may have been executed: see --retry_idempotent_writes")         \
   X(errors_slot_uncovered, counter, "Requests answered with an error: no node owns the slot")      \

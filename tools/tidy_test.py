@@ -151,6 +151,20 @@ class TidyTest(unittest.TestCase):
         self.report("trap", wrong, "a test that is named does not exist")
         self.assertEqual(numbers, set(range(86)))
 
+    def test_each_error_is_described(self):
+        """Each text of proxy/errors.h has a line of its own in the table for operators."""
+        _, section = self.files["docs/OPERATIONS.md"].split("## Errors made by rcproxy\n")
+        rows = [row for row in re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)]
+        described, wrong = {}, {}
+        for name, text in _error_texts(self.files["proxy/errors.h"]).items():
+            fitting = [row for row in rows if _begins_like(text, row)]
+            row = max(fitting, key=len, default=None)
+            if row is None or row in described:
+                wrong[name] = f"{text!r} shares a line with {described[row]}" if row else f"{text!r} is missing"
+            described[row] = name
+        self.assertGreater(len(described), 10)
+        self.report("error", wrong, "docs/OPERATIONS.md tells of each error what it means")
+
     def test_each_folder_describes_its_files(self):
         missing = {}
         for folder in _FOLDERS:
@@ -167,6 +181,18 @@ class TidyTest(unittest.TestCase):
             if unnamed:
                 missing[folder + "/README.md"] = f"does not name {unnamed}"
         self.report("table", missing, "a folder's README.md has a line for each file")
+
+
+def _error_texts(header):
+    """Name to text of the constants, as a client gets them."""
+    found = re.findall(r"std::string_view (k\w+) =\s*((?:\"[^\"]*\"\s*)+);", header)
+    texts = {name: "".join(re.findall(r'"([^"]*)"', parts)) for name, parts in found}
+    return {name: text if text.startswith("-") else "-" + text for name, text in texts.items()}
+
+
+def _begins_like(text, row):
+    """`...` in the row stands for anything."""
+    return re.match(".*".join(re.escape(part) for part in row.split("...")), text) is not None
 
 
 def _has_test(path, text, name):
