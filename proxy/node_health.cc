@@ -98,6 +98,7 @@ void NodeHealth::OnMap(const cluster::Topology& topology) {
 
 void NodeHealth::GiveUp(UpstreamNode& node) {
   resources_.stats.upstream_silences.Add();
+  node.stats().silences.Add();
   node.NoteSilence();
   node.ForEachLink([](UpstreamConnection& link) {
     if (link.state() == UpstreamConnection::State::kReady) link.Fail("the node is silent");

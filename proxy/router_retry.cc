@@ -69,6 +69,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kLoading:
     case ErrorKind::kMasterDown:
     case ErrorKind::kReadOnly:
+      from->node().stats().refusals.Add();
       if (from->kind().replica_reads) return TryAnotherCopy(request, from->node());
       resources_.stats.retries_cluster_down.Add();
       request->failure = Request::Failure::kUnreachable;

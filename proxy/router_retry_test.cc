@@ -564,7 +564,6 @@ TEST_F(RepeatedWriteTest, AfterTooManyRedirectsNobodySaysThatItWasNotExecuted) {
 
 // A node that imports slots would else seem to be the slowest for a long time.
 TEST_F(RouterRetryTest, TheTimeOfAskingBeginsWhenItIsSent) {
-  sim.config.read_prefer = ReadPreference::kNearest;
   sim.RunFor(100 * kSecond);
   SendNow("GET b");
   Reply(a, Ask(3300, 'B'));

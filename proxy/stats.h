@@ -5,25 +5,10 @@
 // Owner: Worker. Thread: see above. Invariant: counters only grow, until CONFIG RESETSTAT.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
+#include "proxy/counter.h"
+#include "proxy/node_stats.h"
 
 namespace rcproxy::proxy {
-
-class Counter {
- public:
-  void Add(uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
-  void Sub(uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
-  }
-  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 // name, type (counter or gauge), help. INFO, the metrics page and the documents are made from this
 // one list.
@@ -160,6 +145,7 @@ struct Stats {
 #define RCPROXY_DECLARE(name, type, help) Counter name;
   RCPROXY_STATS(RCPROXY_DECLARE)
 #undef RCPROXY_DECLARE
+  NodeStatsList nodes;
 
   // Gauges tell what is now, and stay.
   void ResetCounters() {
@@ -170,6 +156,7 @@ struct Stats {
 #undef RCPROXY_RESET
 #undef RCPROXY_RESET_gauge
 #undef RCPROXY_RESET_counter
+    nodes.ResetCounters();
   }
 };
 

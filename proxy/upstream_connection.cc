@@ -223,10 +223,9 @@ void UpstreamConnection::OnSent(size_t bytes, int error) {
 // ---- replies
 
 void UpstreamConnection::OnReceived(Slice data) {
-  if (resources_.config.read_prefer == ReadPreference::kNearest && !pending_.IsEmpty()) [[unlikely]]
-    node_.NoteLatency(resources_.io.NowNs() - pending_.Front()->issued_ns);
   progress_ns_ = resources_.io.NowNs();
   node_.NoteHeard(progress_ns_);
+  if (!kind_.is_own) node_.NoteFirstReply(pending_.Front(), progress_ns_);
   if (resources_.config.shed_queue_delay_ms > 0 && !pending_.IsEmpty() && !kind_.is_own)
       [[unlikely]]
     node_.NoteWait(progress_ns_, progress_ns_ - pending_.Front()->issued_ns);
@@ -457,8 +456,10 @@ void UpstreamConnection::Fail(std::string_view reason) {
   const bool was_ready = state_ == State::kReady;
   if (was_ready) {
     resources_.stats.upstream_failures.Add();
+    node_.stats().failures.Add();
   } else {
     resources_.stats.upstream_connect_failures.Add();
+    node_.stats().connect_failures.Add();
   }
   node_.OnConnectFailed();
   observer_.OnConnectionFailed(this, reason);

@@ -15,6 +15,7 @@ UpstreamNode::UpstreamNode(Resources& resources, UpstreamObserver& observer, Nam
       resolver_(resolver),
       address_(std::move(address)),
       write_mark_(resources.writes.NewMark()),
+      stats_(resources.stats.nodes.Add(address_.ToString())),
       // The time tells workers, and processes, apart.
       random_(std::hash<std::string>()(address_.ToString()) ^ resources.io.NowNs()) {
   for (const bool resp3 : {false, true}) {

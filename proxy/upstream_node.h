@@ -9,12 +9,14 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "cluster/topology.h"
+#include "proxy/node_stats.h"
 #include "proxy/queue_delay.h"
 #include "proxy/resolver.h"
 #include "proxy/upstream_connection.h"
@@ -94,10 +96,24 @@ class UpstreamNode {
   // It has said that it cannot serve reads at the moment.
   void LeaveOut() { left_out_until_ns_ = resources_.io.NowNs() + kLeftOutNs; }
   bool IsLeftOut() const { return resources_.io.NowNs() < left_out_until_ns_; }
+  NodeStats& stats() { return *stats_; }
   // How long its answers have taken lately, the wait in rcproxy included; at first next to nothing,
   // so that it is tried.
-  int64_t latency_ns() const { return latency_ns_; }
-  void NoteLatency(int64_t ns) { latency_ns_ += (ns - latency_ns_) / kLatencyWeight; }
+  int64_t latency_ns() const {
+    return std::max<int64_t>(static_cast<int64_t>(stats_->latency_ns.value()), 1);
+  }
+  // Replies come together on a connection that clients share; the first is for `request`, if that
+  // is not nullptr. It is a sample, unless the request has waited for something else, at another
+  // node or for the rest of its reply.
+  void NoteFirstReply(const Request* request, int64_t now_ns) {
+    if (request == nullptr || request->was_delayed || request->redirects > 0 || request->streaming)
+      return;
+    NoteLatency(now_ns - request->issued_ns);
+  }
+  void NoteLatency(int64_t ns) {
+    const auto before = static_cast<int64_t>(stats_->latency_ns.value());
+    stats_->latency_ns.Set(static_cast<uint64_t>(before + (ns - before) / kLatencyWeight));
+  }
 
   // The reply to the oldest request on a connection that clients share, which was issued
   // `waited_ns` ago, comes. Requires: shed_queue_delay_ms > 0.
@@ -148,6 +164,7 @@ class UpstreamNode {
   NameResolver& resolver_;
   const cluster::NodeAddress address_;
   const uint32_t write_mark_;
+  const std::shared_ptr<NodeStats> stats_;
   SocketAddress socket_address_;
   int failures_ = 0;
   uint32_t own_opening_ = 0;
@@ -161,7 +178,6 @@ class UpstreamNode {
   bool is_silent_ = false;
   bool in_zone_ = false;
   int64_t left_out_until_ns_ = 0;
-  int64_t latency_ns_ = 1;
   int64_t heard_ns_ = 0;
   QueueDelay queue_delay_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.

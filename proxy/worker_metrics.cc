@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "proxy/node_figures.h"
 #include "proxy/version.h"
 
 namespace rcproxy::proxy {
@@ -56,6 +57,37 @@ MetricFamily FamilyOf(const Row& row, const std::vector<const Stats*>& workers) 
   return family;
 }
 
+// rcproxy_node_<name>, with a sample per node.
+MetricFamily NodeFamily(const std::string& name, const char* help, MetricType type) {
+  MetricFamily family;
+  family.name = "rcproxy_node_" + name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+void AppendNodeFamilies(const std::vector<const Stats*>& workers,
+                        std::vector<MetricFamily>* families) {
+  const auto figures = FiguresOfNodes(workers);
+  constexpr double kNsPerSecond = 1e9;
+  MetricFamily latency = NodeFamily(
+      "latency_seconds",
+      "Time that answers of the node have taken lately, the wait in rcproxy included", gauge);
+  for (const auto& [address, node] : figures) {
+    const double seconds = static_cast<double>(node.latency_ns) / kNsPerSecond;
+    latency.metric.push_back(Sample(gauge, seconds, "node", address));
+  }
+  families->push_back(std::move(latency));
+#define RCPROXY_FAMILY(name, help)                                         \
+  families->push_back(NodeFamily(#name "_total", help, counter));          \
+  for (const auto& [address, node] : figures) {                            \
+    families->back().metric.push_back(                                     \
+        Sample(counter, static_cast<double>(node.name), "node", address)); \
+  }
+  RCPROXY_NODE_STATS(RCPROXY_FAMILY)
+#undef RCPROXY_FAMILY
+}
+
 MetricFamily SingleGauge(const char* name, const char* help) {
   MetricFamily family;
   family.name = name;
@@ -73,6 +105,7 @@ std::vector<MetricFamily> WorkerMetrics::Collect() const {
   std::vector<MetricFamily> families = {
       SingleGauge("rcproxy_build_info", "Always 1; the version is in the label")};
   for (const Row& row : kRows) families.push_back(FamilyOf(row, workers_));
+  AppendNodeFamilies(workers_, &families);
   return families;
 }
 

@@ -1,5 +1,6 @@
 // The counters of all workers as Prometheus metric families: rcproxy_<name>, and with _total behind
-// it for what only grows, each with a sample per worker. From the one list in stats.h.
+// it for what only grows, each with a sample per worker; and rcproxy_node_<name>, with a sample per
+// node for all workers together. From the lists in stats.h and node_stats.h.
 //
 // Thread: any; reads counters and changes nothing.
 #pragma once

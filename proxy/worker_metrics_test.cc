@@ -47,6 +47,26 @@ TEST(WorkerMetricsTest, GaugesAreNotTotals) {
   EXPECT_EQ(Find(families, "rcproxy_clients_connected_total"), nullptr);
 }
 
+TEST(WorkerMetricsTest, NodesHaveASampleForAllWorkers) {
+  Stats workers[2];
+  const auto first = workers[0].nodes.Add("10.0.0.1:7000");
+  const auto second = workers[1].nodes.Add("10.0.0.1:7000");
+  first->latency_ns.Set(1'500'000);
+  first->failures.Add();
+  second->failures.Add();
+  const auto families = WorkerMetrics({&workers[0], &workers[1]}).Collect();
+  const auto* latency = Find(families, "rcproxy_node_latency_seconds");
+  ASSERT_NE(latency, nullptr);
+  ASSERT_EQ(latency->metric.size(), 1u);
+  EXPECT_EQ(latency->metric[0].label[0].name, "node");
+  EXPECT_EQ(latency->metric[0].label[0].value, "10.0.0.1:7000");
+  EXPECT_DOUBLE_EQ(latency->metric[0].gauge.value, 0.0015);
+  const auto* failures = Find(families, "rcproxy_node_failures_total");
+  ASSERT_NE(failures, nullptr);
+  EXPECT_EQ(failures->type, prometheus::MetricType::Counter);
+  EXPECT_EQ(failures->metric[0].counter.value, 2);
+}
+
 TEST(WorkerMetricsTest, EveryRowOfTheListIsThereOnce) {
   Stats stats;
   std::set<std::string> names;
@@ -55,7 +75,11 @@ TEST(WorkerMetricsTest, EveryRowOfTheListIsThereOnce) {
   }
   size_t rows = 1;  // rcproxy_build_info
 #define RCPROXY_COUNT(name, type, help) ++rows;
+#define RCPROXY_COUNT_NODE(name, help) ++rows;
   RCPROXY_STATS(RCPROXY_COUNT)
+  ++rows;  // rcproxy_node_latency_seconds
+  RCPROXY_NODE_STATS(RCPROXY_COUNT_NODE)
+#undef RCPROXY_COUNT_NODE
 #undef RCPROXY_COUNT
   EXPECT_EQ(names.size(), rows);
 }

@@ -45,6 +45,15 @@ TEST_F(BlockingTest, WaitsOnAConnectionOfItsOwnForLongerThanAnyOtherRequest) {
   EXPECT_EQ(own_connections(), 0u);
 }
 
+TEST_F(BlockingTest, WaitingForAnElementIsNoLatencyOfTheNode) {
+  Block("BLPOP b 0");
+  a.Take();
+  const int64_t before = table.NodeAt(AddressOf('A'))->latency_ns();
+  sim.RunFor(100 * kSecond);
+  Reply(a, "*2\r\n$1\r\nb\r\n$1\r\nv\r\n");
+  EXPECT_LT(table.NodeAt(AddressOf('A'))->latency_ns(), before + kSecond);
+}
+
 TEST_F(BlockingTest, TheConnectionIsUsedAgainAndClosedWhenNobodyNeedsIt) {
   for (int i = 0; i < 3; ++i) {
     Block("BLPOP b 0");

@@ -13,6 +13,7 @@
 #include "proxy/info.h"
 #include "proxy/info_merger.h"
 #include "proxy/info_rules.h"
+#include "proxy/node_figures.h"
 #include "proxy/node_use.h"
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
@@ -138,6 +139,7 @@ class ClusterInfo final : public Operation {
   void AppendNodes(std::string* text) const {
     *text += "\r\n# Nodes\r\n";
     const auto places = PlacesOfNodes(facts_.table);
+    const auto figures = FiguresOfNodes(facts_.server.workers);
     int number = 0;
     for (const UpstreamNode* node : facts_.table.Nodes()) {
       const std::string address = node->address().ToString();
@@ -151,8 +153,18 @@ class ClusterInfo final : public Operation {
       *text += Concat("node", number++, ":addr=", address,
                       ",role=", place.is_primary ? "master" : "slave", ",shard=", place.first_slot,
                       ",slots=", place.slots, ",state=", state, ",connections=", use.connections,
-                      ",in_flight=", use.requests, "\r\n");
+                      ",in_flight=", use.requests);
+      const auto figures_found = figures.find(address);
+      AppendFigures(figures_found == figures.end() ? NodeFigures() : figures_found->second, text);
+      *text += "\r\n";
     }
+  }
+
+  static void AppendFigures(const NodeFigures& figures, std::string* text) {
+    *text += Concat(",latency_usec=", figures.latency_ns / 1000);
+#define RCPROXY_APPEND(name, help) *text += Concat("," #name "=", figures.name);
+    RCPROXY_NODE_STATS(RCPROXY_APPEND)
+#undef RCPROXY_APPEND
   }
 
   const OperationFacts& facts_;
