@@ -80,6 +80,7 @@ std::string EncodeClusterShards(const ClusterView& view, const FakeMembers& memb
 
 std::string EncodeClusterNodes(const ClusterView& view, const FakeMembers& members,
                                const FakeMember& self) {
+  const std::vector<SlotRange> ranges = RangesOf(view);
   std::string lines;
   for (const FakeMember* member : members) {
     const size_t shard = static_cast<size_t>(member->shard);
@@ -90,7 +91,7 @@ std::string EncodeClusterNodes(const ClusterView& view, const FakeMembers& membe
                member->alive ? " " : ",fail ",
                is_primary ? std::string("-") : view.primary_of_shard[shard]->id, " 0 0 ",
                shard < view.epoch_of_shard.size() ? view.epoch_of_shard[shard] : 0, " connected");
-    for (const SlotRange& range : RangesOf(view)) {
+    for (const SlotRange& range : ranges) {
       if (is_primary && range.shard == member->shard)
         lines += Concat(" ", range.first, "-", range.last);
     }

@@ -123,6 +123,7 @@ void SimEnd::Arrive(Segment segment) {
 }
 
 void SimEnd::Break() {
+  ++broken_streams_;
   for (SimEnd* end : {this, other_}) {
     end->under_way_.clear();
     end->under_way_bytes_ = 0;
@@ -206,8 +207,8 @@ int64_t SimNetwork::Latency() {
 }
 
 std::pair<SimEnd*, SimEnd*> SimNetwork::NewStream() {
-  auto a = std::make_unique<SimEnd>(schedule_, default_link_);
-  auto b = std::make_unique<SimEnd>(schedule_, default_link_);
+  auto a = std::make_unique<SimEnd>(schedule_, default_link_, broken_streams_);
+  auto b = std::make_unique<SimEnd>(schedule_, default_link_, broken_streams_);
   a->other_ = b.get();
   b->other_ = a.get();
   std::pair<SimEnd*, SimEnd*> stream(a.get(), b.get());

@@ -43,7 +43,9 @@ struct SimLink {
 
 class SimEnd {
  public:
-  SimEnd(SimSchedule& schedule, const SimLink& link) : schedule_(schedule), link_(link) {}
+  // `broken_streams` counts the streams that break by themselves.
+  SimEnd(SimSchedule& schedule, const SimLink& link, uint64_t& broken_streams)
+      : schedule_(schedule), broken_streams_(broken_streams), link_(link) {}
   SimEnd(const SimEnd&) = delete;
   SimEnd& operator=(const SimEnd&) = delete;
 
@@ -89,6 +91,7 @@ class SimEnd {
   void Notify();
 
   SimSchedule& schedule_;
+  uint64_t& broken_streams_;
   SimLink link_;
   SimEnd* other_ = nullptr;
   std::function<void()> listener_;
@@ -180,6 +183,8 @@ class SimNetwork {
   Pair NewPair();
 
   SimSchedule& schedule() { return schedule_; }
+  // Streams that broke because their SimLink said so.
+  uint64_t broken_streams() const { return broken_streams_; }
 
  private:
   int64_t Latency();
@@ -190,6 +195,7 @@ class SimNetwork {
   SimLink default_link_;
   std::map<std::string, EndCallback> listeners_;
   std::map<std::string, ConnectMode> modes_;
+  uint64_t broken_streams_ = 0;
   std::vector<std::unique_ptr<SimEnd>> ends_;
   std::vector<std::unique_ptr<SimPeer>> peers_;
 };

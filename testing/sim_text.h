@@ -2,17 +2,25 @@
 #pragma once
 
 #include <cctype>
-#include <sstream>
+#include <concepts>
 #include <string>
 #include <string_view>
 
 namespace rcproxy::sim {
 
+inline void AppendPart(std::string* text, std::string_view part) { text->append(part); }
+inline void AppendPart(std::string* text, char part) { text->push_back(part); }
+template <std::integral Integer>
+void AppendPart(std::string* text, Integer part) {
+  text->append(std::to_string(part));
+}
+
+// Not a stream: simulations make most of their replies with it.
 template <class... Parts>
 std::string Concat(const Parts&... parts) {
-  std::ostringstream text;
-  (text << ... << parts);
-  return text.str();
+  std::string text;
+  (AppendPart(&text, parts), ...);
+  return text;
 }
 
 inline std::string UpperCase(std::string_view text) {

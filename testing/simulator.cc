@@ -1,6 +1,7 @@
 #include "testing/simulator.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -18,13 +19,34 @@ constexpr int64_t kHealNs = 5 * kSecond;
 // Until the last change is told of: longer than a sign of life is waited for. That slots have moved
 // is known by then, as all keys have been read.
 constexpr int64_t kQuietNs = 10 * kSecond;
+// Whoever acts on the warning of a fault does so shortly before or after it.
+constexpr int64_t kHurryMaxNs = 3 * kMillisecond;
+// Counters of the subject that tell what a sweep has exercised.
+constexpr const char* kCounters[] = {
+    "commands_split_by_key",
+    "errors_outcome_unknown",
+    "errors_shed",
+    "errors_unreachable",
+    "fences",
+    "hedges_won",
+    "redirects_ask",
+    "redirects_moved",
+    "replicas_left_out",
+    "retries_cluster_down",
+    "retries_tryagain",
+    "topology_changes",
+    "topology_views_refused",
+    "tracking_interrupted",
+    "upstream_failures",
+    "upstream_timeouts",
+};
 
 }  // namespace
 
 Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
     : duration_ns_(duration_ns),
-      hedges_reads_(seed % 3 == 0),
-      reads_own_writes_(seed % 5 == 0),
+      hedges_reads_(seed % 8 == 0),
+      reads_own_writes_(seed % 20 == 1),
       world_(seed, std::move(factory)),
       random_(seed ^ 0x5eed) {}
 
@@ -38,8 +60,8 @@ SimulatorResult Simulator::Run() {
   SimulatorResult result;
   result.setting = setting_;
   using Phase = std::string (Simulator::*)();
-  const Phase phases[] = {&Simulator::Chaos,       &Simulator::AwaitReplies, &Simulator::Probe,
-                          &Simulator::CheckCaches, &Simulator::CheckCluster, &Simulator::End};
+  const Phase phases[] = {&Simulator::Chaos, &Simulator::AwaitReplies, &Simulator::Probe,
+                          &Simulator::CheckCaches, &Simulator::CheckCluster};
   if (!world_.StartSubject()) {
     result.problem = "the settings were not understood";
   } else if (!world_.RunUntil([this] { return world_.subject().IsReady(); }, kReadyTimeoutNs)) {
@@ -50,24 +72,33 @@ SimulatorResult Simulator::Run() {
       if (result.problem.empty()) result.problem = (this->*phase)();
     }
   }
+  CountHappenings(&result);
+  if (result.problem.empty()) result.problem = End();
+  return result;
+}
+
+void Simulator::CountHappenings(SimulatorResult* result) {
   if (chaos_ != nullptr) {
-    result.history = chaos_->history();
-    result.faults = chaos_->faults();
+    result->history = chaos_->history();
+    result->faults = chaos_->faults();
+    result->happenings = chaos_->happenings();
+  }
+  result->happenings["stream broken"] = world_.network().broken_streams();
+  for (const char* name : kCounters) {
+    if (world_.started()) result->counters[name] = world_.subject().Counter(name).value_or(0);
   }
   for (const auto& client : clients_) {
-    result.commands += client->commands();
-    result.errors += client->errors();
+    result->commands += client->commands();
+    result->errors += client->errors();
   }
-  for (const auto& cache : caches_) result.commands += cache->commands();
-  return result;
+  for (const auto& cache : caches_) result->commands += cache->commands();
 }
 
 void Simulator::DrawSetting() {
   client_count_ = static_cast<int>(random_.Between(1, 12));
-  habits_.pipeline_max = random_.OneIn(3) ? 200 : 20;
-  habits_.pause_max_ns = habits_.pipeline_max * 500 * kMicrosecond;
-  habits_.leave_one_in = random_.OneIn(2) ? 50 : 0;
-  habits_.stop_reading_one_in = random_.OneIn(3) ? 20 : 0;
+  DrawPace();
+  habits_.leave_one_in = random_.OneIn(2) ? 20 : 0;
+  habits_.stop_reading_one_in = random_.OneIn(3) ? 10 : 0;
   strict_ = !random_.OneIn(4);
   habits_.tagged = !strict_ && random_.OneIn(2);
   plan_.refusing_nodes = !strict_;
@@ -86,6 +117,16 @@ void Simulator::DrawSetting() {
   cache_count_ = static_cast<int>(random_.Between(0, SimulatorCache::kModes));
   if (reads_own_writes_) DrawOwnWrites();
   setting_ += Concat(", caches ", cache_count_);
+}
+
+// A run costs what its commands cost, however long it lasts: so clients pause the longer the more
+// they are and the more they send at once.
+void Simulator::DrawPace() {
+  const int pipelines[] = {4, 20, 20, 200};
+  habits_.pipeline_max = pipelines[random_.Below(std::size(pipelines))];
+  hurries_one_in_ = habits_.pipeline_max > 20 ? 12 : 3;
+  const int64_t commands_per_ms = random_.Between(1, 3);
+  habits_.pause_max_ns = client_count_ * habits_.pipeline_max * kMillisecond / commands_per_ms;
 }
 
 // Each client reads its own writes (--read_your_writes=offset) from replicas that lag. That is a
@@ -115,7 +156,7 @@ void Simulator::DrawFaults() {
   link.short_send_one_in = random_.Below(4);
   link.stall_one_in = random_.OneIn(2) ? 100 : 0;
   link_resets_ = random_.OneIn(3);
-  link.reset_one_in = link_resets_ ? 3000 : 0;
+  link.reset_one_in = link_resets_ ? 1000 : 0;
   if (random_.OneIn(4)) link.window_bytes = 4096;
   SimIoOptions& io = world_.io_options();
   if (random_.OneIn(3)) {
@@ -123,7 +164,7 @@ void Simulator::DrawFaults() {
     io.receive_limit_bytes = 4096 * 1024;
   }
   io.open_failure_one_in = random_.OneIn(4) ? 10 : 0;
-  if (plan_.broken_nodes && random_.OneIn(2)) world_.cluster().set_lost_reply_one_in(500);
+  if (plan_.broken_nodes && random_.OneIn(2)) world_.cluster().set_lost_reply_one_in(300);
   if (random_.OneIn(2)) world_.cluster().set_gossip_max_ns(200 * kMillisecond);
   setting_ +=
       Concat(", cut ", link.cut_one_in, ", short ", link.short_send_one_in, ", resets ",
@@ -208,7 +249,7 @@ std::string Simulator::Chaos() {
   const int64_t end_ns = world_.now_ns() + duration_ns_;
   while (world_.now_ns() < end_ns) {
     RunUntilNextAction(end_ns);
-    chaos_->Step();
+    if (chaos_->Step()) HurrySome();
     for (const auto& client : clients_) {
       std::string problem = client->Step();
       if (!problem.empty()) return problem;
@@ -223,6 +264,12 @@ std::string Simulator::Chaos() {
   for (const auto& client : clients_) client->CalmDown();
   for (const auto& cache : caches_) cache->CalmDown();
   return "";
+}
+
+void Simulator::HurrySome() {
+  for (const auto& client : clients_) {
+    if (random_.OneIn(hurries_one_in_)) client->Hurry(kHurryMaxNs);
+  }
 }
 
 std::string Simulator::AwaitReplies() {

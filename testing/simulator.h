@@ -31,6 +31,8 @@ struct SimulatorResult {
   uint64_t commands = 0;
   uint64_t errors = 0;
   uint64_t faults = 0;
+  Happenings happenings;  // Faults and their ends, by kind.
+  Happenings counters;    // Of the subject: what it had to do about them.
 };
 
 class Simulator {
@@ -47,6 +49,7 @@ class Simulator {
 
  private:
   void DrawSetting();
+  void DrawPace();
   void DrawFaults();
   void DrawOptions();
   void DrawHedging();
@@ -55,6 +58,8 @@ class Simulator {
   void BuildCluster();
   void MakeClients();
   std::string Chaos();
+  void HurrySome();
+  void CountHappenings(SimulatorResult* result);
   std::string AwaitReplies();
   std::string Probe();
   std::string CheckCaches();
@@ -71,6 +76,7 @@ class Simulator {
   SimRandom random_;
   ClientHabits habits_;
   ChaosPlan plan_;
+  uint64_t hurries_one_in_ = 2;
   bool strict_ = true;
   bool link_resets_ = false;
   int client_count_ = 0;

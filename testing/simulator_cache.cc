@@ -10,7 +10,7 @@
 namespace rcproxy::sim {
 namespace {
 
-constexpr int64_t kPauseMaxNs = 8 * kMillisecond;
+constexpr int64_t kPauseMaxNs = 60 * kMillisecond;
 constexpr int kPipelineMax = 20;
 constexpr size_t kRequestsMax = 200;
 constexpr size_t kOwnKeys = 6;
@@ -69,7 +69,7 @@ std::string SimulatorCache::Step() {
   next_ns_ = world_.now_ns() + random_.Between(1, kPauseMaxNs);
   if (peer_ == nullptr) {
     Connect();
-  } else if (random_.OneIn(200)) {
+  } else if (random_.OneIn(50)) {
     Leave();
   } else if (random_.OneIn(20)) {
     peer_->SetReading(false);

@@ -7,42 +7,54 @@
 #include "testing/sim_text.h"
 
 namespace rcproxy::sim {
+namespace {
+
+// Far less than a run lasts, so that most of what begins in it ends in it, too.
+constexpr int64_t kTakeOverMaxNs = 150 * kMillisecond;
+constexpr int64_t kReturnMaxNs = 400 * kMillisecond;
+constexpr int64_t kPauseMaxNs = 300 * kMillisecond;
+constexpr int64_t kRefusalMaxNs = 200 * kMillisecond;
+constexpr int64_t kLieMaxNs = 300 * kMillisecond;
+constexpr int64_t kMigrationStepMaxNs = 10 * kMillisecond;
+constexpr int64_t kWarningMaxNs = 2 * kMillisecond;
+
+}  // namespace
 
 SimulatorChaos::SimulatorChaos(const ChaosPlan& plan, std::vector<uint16_t> slots, SimWorld& world)
     : plan_(plan),
       slots_(std::move(slots)),
       world_(world),
-      random_(world.schedule().random().Next()),
-      next_ns_(world.now_ns() + random_.Between(1, plan.pause_max_ns)) {}
-
-void SimulatorChaos::Note(const std::string& what) {
-  ++faults_;
-  history_ += Concat("  ", world_.now_ns() / kMicrosecond, " us: ", what, "\n");
+      random_(world.schedule().random().Next()) {
+  const auto add = [this](bool is_wanted, int weight, Kind kind) {
+    if (is_wanted) kinds_.insert(kinds_.end(), weight, kind);
+  };
+  add(plan.failovers, 1, &SimulatorChaos::StopNode);
+  add(plan.failovers, 1, &SimulatorChaos::Failover);
+  add(plan.migrations, 3, &SimulatorChaos::StartMigration);
+  add(plan.broken_nodes, 1, &SimulatorChaos::BreakNode);
+  add(plan.paused_nodes, 1, &SimulatorChaos::PauseForAWhile);
+  add(plan.lying_nodes, 1, &SimulatorChaos::LieForAWhile);
+  add(plan.refusing_nodes, 1, &SimulatorChaos::IsolateForAWhile);
+  add(plan.refusing_nodes, 1, &SimulatorChaos::RefuseForAWhile);
+  if (!kinds_.empty()) next_ns_ = world.now_ns() + random_.Between(1, plan.pause_max_ns);
 }
 
-void SimulatorChaos::Step() {
-  if (world_.now_ns() < next_ns_) return;
+void SimulatorChaos::Note(const std::string& kind, const std::string& what) {
+  ++happenings_[kind];
+  history_ += Concat("  ", world_.now_ns() / kMicrosecond, " us: ", kind, " ", what, "\n");
+}
+
+void SimulatorChaos::Fault(const std::string& kind, const std::string& what) {
+  ++faults_;
+  Note(kind, what);
+}
+
+bool SimulatorChaos::Step() {
+  if (world_.now_ns() < next_ns_) return false;
   next_ns_ = world_.now_ns() + random_.Between(1, plan_.pause_max_ns);
-  switch (random_.Below(10)) {
-    case 0:
-      return plan_.failovers ? StopNode() : void();
-    case 1:
-      return plan_.failovers ? Failover() : void();
-    case 2:
-    case 3:
-    case 4:
-      return plan_.migrations ? StartMigration() : void();
-    case 5:
-      return plan_.broken_nodes ? BreakNode() : void();
-    case 6:
-      return plan_.paused_nodes ? PauseForAWhile() : void();
-    case 7:
-      return plan_.lying_nodes ? LieForAWhile() : void();
-    case 8:
-      return plan_.refusing_nodes ? IsolateForAWhile() : void();
-    default:
-      return plan_.refusing_nodes ? RefuseForAWhile() : void();
-  }
+  const Kind kind = kinds_[random_.Below(kinds_.size())];
+  Later(kWarningMaxNs, [this, kind] { (this->*kind)(); });
+  return true;
 }
 
 FakeNode& SimulatorChaos::AnyNode() {
@@ -65,12 +77,12 @@ void SimulatorChaos::StopNode() {
   FakeNode& node = AnyNode();
   if (!node.member().alive) return;
   const bool vanishes = random_.OneIn(3);
-  Note(Concat(vanishes ? "vanish " : "kill ", node.name()));
+  Fault(vanishes ? "vanish" : "kill", node.name());
   vanishes ? node.Vanish() : node.Kill();
-  Later(300 * kMillisecond, [this, &node] { TakeOverFrom(node); });
-  Later(800 * kMillisecond, [this, &node] {
+  Later(kTakeOverMaxNs, [this, &node] { TakeOverFrom(node); });
+  Later(kReturnMaxNs, [this, &node] {
     if (node.member().alive) return;
-    Note(Concat("restart ", node.name()));
+    Note("restart", node.name());
     world_.cluster().Restart(node);
   });
 }
@@ -82,7 +94,7 @@ void SimulatorChaos::TakeOverFrom(FakeNode& node) {
   if (&cluster.primary(shard) != &node || replicas.empty() || cluster.ShardInMigration(shard)) {
     return;
   }
-  Note(Concat("take over from ", node.name(), ": ", replicas[0]->name()));
+  Note("takeover", Concat("from ", node.name(), ": ", replicas[0]->name()));
   cluster.Failover(*replicas[0]);
 }
 
@@ -91,7 +103,7 @@ void SimulatorChaos::Failover() {
   const int shard = static_cast<int>(random_.Below(cluster.shards()));
   const std::vector<FakeNode*> replicas = cluster.LiveReplicas(shard);
   if (replicas.empty() || cluster.ShardInMigration(shard)) return;
-  Note(Concat("failover to ", replicas[0]->name()));
+  Fault("failover", Concat("to ", replicas[0]->name()));
   cluster.Failover(*replicas[0]);
 }
 
@@ -104,13 +116,13 @@ void SimulatorChaos::StartMigration() {
       !cluster.primary(from).member().alive) {
     return;
   }
-  Note(Concat("migrate ", slot, " to ", to->name()));
+  Fault("migrate", Concat(slot, " to ", to->name()));
   cluster.StartMigration(slot, *to);
   GoOnWithMigration(slot);
 }
 
 void SimulatorChaos::GoOnWithMigration(uint16_t slot) {
-  Later(10 * kMillisecond, [this, slot] {
+  Later(kMigrationStepMaxNs, [this, slot] {
     FakeCluster& cluster = world_.cluster();
     if (!cluster.InMigration(slot)) return;
     FakeNode& from = cluster.primary(cluster.ShardOfSlot(slot));
@@ -120,7 +132,7 @@ void SimulatorChaos::GoOnWithMigration(uint16_t slot) {
       return GoOnWithMigration(slot);
     }
     if (random_.OneIn(2)) return GoOnWithMigration(slot);
-    Note(Concat("migrated ", slot));
+    Note("migrated", Concat(slot));
     cluster.FinishMigration(slot);
   });
 }
@@ -129,13 +141,13 @@ void SimulatorChaos::BreakNode() {
   FakeNode& node = AnyNode();
   switch (random_.Below(3)) {
     case 0:
-      Note(Concat("reset the connections of ", node.name()));
+      Fault("reset", node.name());
       return node.ResetConnections();
     case 1:
-      Note(Concat("lose the next reply of ", node.name()));
+      Fault("lose the next reply", node.name());
       return node.LoseNextReply();
     default:
-      Note(Concat("garbage from ", node.name()));
+      Fault("garbage", node.name());
       node.SetGarbage(true);
       return Later(kMillisecond, [&node] { node.SetGarbage(false); });
   }
@@ -143,10 +155,10 @@ void SimulatorChaos::BreakNode() {
 
 void SimulatorChaos::PauseForAWhile() {
   FakeNode& node = AnyNode();
-  Note(Concat("pause ", node.name()));
+  Fault("pause", node.name());
   node.SetPaused(true);
-  Later(600 * kMillisecond, [this, &node] {
-    Note(Concat("resume ", node.name()));
+  Later(kPauseMaxNs, [this, &node] {
+    Note("resume", node.name());
     node.SetPaused(false);
   });
 }
@@ -154,9 +166,9 @@ void SimulatorChaos::PauseForAWhile() {
 void SimulatorChaos::RefuseForAWhile() {
   FakeNode& node = AnyNode();
   const bool loading = random_.OneIn(2);
-  Note(Concat(loading ? "loading " : "cluster down ", node.name()));
+  Fault(loading ? "loading" : "cluster down", node.name());
   loading ? node.SetLoading(true) : node.SetClusterDown(true);
-  Later(200 * kMillisecond, [&node] {
+  Later(kRefusalMaxNs, [&node] {
     node.SetLoading(false);
     node.SetClusterDown(false);
   });
@@ -167,14 +179,14 @@ void SimulatorChaos::RefuseForAWhile() {
 void SimulatorChaos::IsolateForAWhile() {
   FakeNode& node = AnyNode();
   if (node.isolated() || !node.member().alive) return;
-  Note(Concat("isolate ", node.name()));
+  Fault("isolate", node.name());
   node.SetIsolated(true);
-  Later(300 * kMillisecond, [this, &node] {
+  Later(kTakeOverMaxNs, [this, &node] {
     if (node.isolated()) TakeOverFrom(node);
   });
-  Later(800 * kMillisecond, [this, &node] {
+  Later(kReturnMaxNs, [this, &node] {
     if (!node.isolated()) return;
-    Note(Concat("rejoin ", node.name()));
+    Note("rejoin", node.name());
     world_.cluster().Rejoin(node);
   });
 }
@@ -208,9 +220,9 @@ void SimulatorChaos::LieForAWhile() {
     default:
       lie.shard_of_slot.fill(ClusterView::kNoShard);
   }
-  Note(Concat("lies of ", node.name()));
+  Fault("lie", node.name());
   node.SetLie(std::move(lie));
-  Later(500 * kMillisecond, [&node] { node.SetLie(std::nullopt); });
+  Later(kLieMaxNs, [&node] { node.SetLie(std::nullopt); });
 }
 
 void SimulatorChaos::Heal() {

@@ -6,12 +6,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "testing/sim_world.h"
 
 namespace rcproxy::sim {
+
+// How often each kind of thing happened.
+using Happenings = std::map<std::string, uint64_t>;
 
 struct ChaosPlan {
   int64_t pause_max_ns = 50 * kMillisecond;  // Between two faults.
@@ -29,15 +33,23 @@ class SimulatorChaos {
   SimulatorChaos(const ChaosPlan& plan, std::vector<uint16_t> slots, SimWorld& world);
 
   int64_t next_ns() const { return next_ns_; }
-  void Step();
+  // Draws the next fault when it is time. Returns whether one will come in a moment: whoever acts
+  // now is in the midst of it.
+  bool Step();
   // Ends all faults; the cluster agrees with itself from now on.
   void Heal();
   uint64_t faults() const { return faults_; }
+  const Happenings& happenings() const { return happenings_; }
   // What happened, for the reader of a failed run.
   const std::string& history() const { return history_; }
 
  private:
-  void Note(const std::string& what);
+  using Kind = void (SimulatorChaos::*)();
+
+  // `kind`: for the counts. `what`: to whom.
+  void Note(const std::string& kind, const std::string& what);
+  // Something that goes wrong, or changes, other than the end of such a thing.
+  void Fault(const std::string& kind, const std::string& what);
   void StopNode();
   void Failover();
   void StartMigration();
@@ -57,9 +69,11 @@ class SimulatorChaos {
   const std::vector<uint16_t> slots_;
   SimWorld& world_;
   SimRandom random_;
-  int64_t next_ns_;
+  std::vector<Kind> kinds_;  // Those of the plan; the more usual ones several times.
+  int64_t next_ns_ = SimSchedule::kNever;
   bool healed_ = false;
   uint64_t faults_ = 0;
+  Happenings happenings_;
   std::string history_;
 };
 

@@ -46,6 +46,10 @@ std::string SimulatorClient::Step() {
   return "";
 }
 
+void SimulatorClient::Hurry(int64_t max_ns) {
+  next_ns_ = std::min(next_ns_, world_.now_ns() + random_.Between(1, max_ns));
+}
+
 void SimulatorClient::Leave() {
   if (peer_ == nullptr) return;
   random_.OneIn(2) ? peer_->Close() : peer_->Reset();

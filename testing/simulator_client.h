@@ -36,6 +36,8 @@ class SimulatorClient {
   int64_t next_ns() const { return next_ns_; }
   // Checks what has come, and sends more when it is time. Returns "" or what is wrong.
   std::string Step();
+  // Acts within `max_ns` instead of when it wanted to.
+  void Hurry(int64_t max_ns);
   // Checks what has come.
   std::string CheckReplies();
   // Reads on; sends nothing more by itself.

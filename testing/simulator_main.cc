@@ -10,10 +10,11 @@
 
 #include "testing/sim_proxy.h"
 #include "testing/simulator.h"
+#include "testing/simulator_summary.h"
 
 DEFINE_uint64(seed, 1, "The first seed");
 DEFINE_uint64(runs, 1, "How many seeds, one after another");
-DEFINE_int32(duration_ms, 1000, "Virtual milliseconds of faults in each run");
+DEFINE_int32(duration_ms, 800, "Virtual milliseconds of faults in each run");
 DEFINE_string(key, "", "Prints what the nodes have executed on this key");
 DEFINE_bool(history, false, "Prints the faults of each run");
 
@@ -22,12 +23,14 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   using rcproxy::sim::kMillisecond;
   using rcproxy::sim::SimulatorResult;
+  rcproxy::sim::SweepSummary summary;
   for (uint64_t seed = FLAGS_seed; seed < FLAGS_seed + FLAGS_runs; ++seed) {
     // Before the run, so that it is known also when the run dies.
     std::fprintf(stderr, "seed %" PRIu64 "\r", seed);
     rcproxy::sim::Simulator simulator(seed, FLAGS_duration_ms * kMillisecond,
                                       rcproxy::sim::MakeProxy);
     const SimulatorResult result = simulator.Run();
+    summary.Add(result);
     const bool failed = !result.problem.empty();
     if (failed || FLAGS_history) std::printf("%s\n", result.history.c_str());
     if (!FLAGS_key.empty()) std::printf("%s\n", simulator.ExecutionsOf(FLAGS_key).c_str());
@@ -41,5 +44,6 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
+  std::printf("%s", summary.Text().c_str());
   return 0;
 }

@@ -10,7 +10,7 @@
 namespace rcproxy::sim {
 namespace {
 
-constexpr int64_t kDurationNs = kSecond;
+constexpr int64_t kDurationNs = 800 * kMillisecond;
 constexpr uint64_t kFirstSeed = 1;
 constexpr uint64_t kSeeds = 25;  // Twenty seconds with sanitizers on a busy machine.
 
