@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cluster/hash_slot.h"
+#include "testing/sim_text.h"
 
 namespace rcproxy::sim {
 namespace {
@@ -15,11 +16,15 @@ constexpr uint16_t kFirstPort = 7000;
 
 }  // namespace
 
+std::string FakeCluster::NewId() {
+  const std::string digits = std::to_string(++ids_);
+  return std::string(40 - digits.size(), '0') + digits;
+}
+
 FakeNode& FakeCluster::AddNode(const std::string& name, int shard) {
   FakeMember member;
   member.name = name;
-  const std::string digits = std::to_string(nodes_.size() + 1);
-  member.id = std::string(40 - digits.size(), '0') + digits;
+  member.id = NewId();
   member.host = "127.0.0.1";
   member.port = static_cast<uint16_t>(kFirstPort + nodes_.size());
   member.shard = shard;
@@ -141,6 +146,17 @@ void FakeCluster::Restart(FakeNode& node) {
   node.Restart();
 }
 
+void FakeCluster::MoveToNewAddress(FakeNode& node) {
+  ++moves_;
+  node.MoveTo(Concat("127.", moves_ / 256, ".", moves_ % 256, ".1"));
+}
+
+void FakeCluster::Replace(FakeNode& node) {
+  CHECK(!truth_.IsPrimary(node.member()));
+  MoveToNewAddress(node);
+  node.TakeId(NewId());
+}
+
 void FakeCluster::Rejoin(FakeNode& node) {
   FakeNode& shard_primary = primary(node.member().shard);
   if (&shard_primary != &node) Resynchronize(node, shard_primary);
@@ -202,6 +218,15 @@ void FakeCluster::Gossip(const std::vector<FakeNode*>& concerned) {
 
 void FakeCluster::SettleGossip() {
   for (const auto& node : nodes_) Tell(*node);
+}
+
+std::string FakeCluster::AnyAddress() {
+  std::vector<std::string> addresses;
+  for (const auto& node : nodes_) {
+    if (node->member().alive) addresses.push_back(node->Address());
+  }
+  if (addresses.empty()) return "";
+  return addresses[shared_.network.schedule().random().Below(addresses.size())];
 }
 
 std::vector<std::string> FakeCluster::Addresses() const {

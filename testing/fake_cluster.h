@@ -54,6 +54,10 @@ class FakeCluster {
   void Failover(FakeNode& replica);
   // After FakeNode::Kill: the process is back, and has the data of the shard's primary.
   void Restart(FakeNode& node);
+  // After FakeNode::Kill or Vanish, before Restart: its address is a new one, and everybody knows.
+  void MoveToNewAddress(FakeNode& node);
+  // The same, and another node comes in its place. Requires: a replica.
+  void Replace(FakeNode& node);
   // After FakeNode::SetIsolated: it hears what it has missed.
   void Rejoin(FakeNode& node);
 
@@ -70,6 +74,8 @@ class FakeCluster {
 
   const ExecutionLog& log() const { return shared_.log; }
   void ClearLog() { shared_.log.clear(); }
+  // "ip:port" of some node that lives, drawn at random; "" when none does.
+  std::string AnyAddress();
   // "ip:port" of each node, for the proxy's configuration.
   std::vector<std::string> Addresses() const;
 
@@ -80,6 +86,7 @@ class FakeCluster {
   };
 
   FakeNode& AddNode(const std::string& name, int shard);
+  std::string NewId();
   FakeNode& NodeOf(const FakeMember& member);
   void Replicate(FakeNode& from, const std::string& key, const std::optional<std::string>& value);
   static void Resynchronize(FakeNode& replica, FakeNode& primary);
@@ -95,6 +102,8 @@ class FakeCluster {
   std::vector<std::unique_ptr<FakeNode>> nodes_;
   ClusterView truth_;
   uint64_t epoch_ = 0;
+  uint64_t ids_ = 0;
+  uint64_t moves_ = 0;
   std::map<uint16_t, Migration> migrations_;
   int64_t gossip_max_ns_ = 0;
   int64_t replication_lag_ns_ = 0;

@@ -236,5 +236,48 @@ TEST_F(FakeClusterTest, AVanishedNodeIsSilentUntilItRestarts) {
   EXPECT_EQ(Ask(*b_, "PING"), "+PONG\r\n");
 }
 
+TEST_F(FakeClusterTest, ANodeComesBackAtAnotherAddress) {
+  const std::string before = b_->Address(), id = b_->member().id;
+  b_->Kill();
+  cluster_.MoveToNewAddress(*b_);
+  EXPECT_NE(b_->Address(), before);
+  EXPECT_EQ(cluster_.AnyAddress(), a_->Address()) << "the only one that lives";
+  cluster_.Restart(*b_);
+  EXPECT_EQ(Ask(*b_, "SET foo 1"), "+OK\r\n");
+  EXPECT_EQ(b_->member().id, id);
+  const std::string reply = Ask(*a_, "GET foo");
+  EXPECT_EQ(reply, "-MOVED 12182 " + b_->Address() + "\r\n");
+  bool is_refused = false;
+  network_.Connect(before, [&](int error, SimEnd*) { is_refused = error != 0; });
+  schedule_.RunFor(kMillisecond);
+  EXPECT_TRUE(is_refused);
+}
+
+TEST_F(FakeClusterTest, AnotherNodeComesInThePlaceOfAReplica) {
+  FakeNode& replica = cluster_.AddReplica("R", *b_);
+  const std::string address = replica.Address(), id = replica.member().id;
+  Ask(*b_, "SET foo 1");
+  replica.Kill();
+  cluster_.Replace(replica);
+  cluster_.Restart(replica);
+  EXPECT_NE(replica.Address(), address);
+  EXPECT_NE(replica.member().id, id);
+  EXPECT_EQ(replica.store().Get("foo"), "1");
+}
+
+TEST_F(FakeClusterTest, NothingArrivesAtAnUnreachableNodeUntilItIsReachable) {
+  SimPeer* before = network_.ConnectClient(b_->Address());
+  EXPECT_EQ(Ask(before, "PING"), "+PONG\r\n");
+  b_->SetUnreachable(true);
+  EXPECT_EQ(Ask(before, "PING"), "");
+  bool is_connected = false;
+  network_.Connect(b_->Address(), [&](int, SimEnd*) { is_connected = true; });
+  schedule_.RunFor(kSecond);
+  EXPECT_FALSE(is_connected);
+  b_->SetUnreachable(false);
+  schedule_.RunFor(kMillisecond);
+  EXPECT_EQ(before->Take(), "+PONG\r\n") << "nothing was lost";
+}
+
 }  // namespace
 }  // namespace rcproxy::sim

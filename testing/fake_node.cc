@@ -37,6 +37,10 @@ std::string RedirectReply(std::string_view kind, uint16_t slot, const FakeMember
 FakeNode::FakeNode(Shared& shared, FakeMember member)
     : shared_(shared), member_(std::move(member)) {
   shared_.nodes.push_back(this);
+  Listen();
+}
+
+void FakeNode::Listen() {
   shared_.network.Listen(Address(), [this](SimPeer* peer) { OnConnect(peer); });
 }
 
@@ -297,6 +301,21 @@ void FakeNode::Restart() {
   member_.alive = true;
   paused_ = false;
   shared_.network.SetConnectMode(Address(), ConnectMode::kAccept);
+}
+
+void FakeNode::MoveTo(const std::string& host) {
+  CHECK(!member_.alive);
+  shared_.network.StopListening(Address());
+  member_.host = host;
+  Listen();
+  shared_.network.SetConnectMode(Address(), ConnectMode::kRefuse);
+}
+
+void FakeNode::SetUnreachable(bool unreachable) {
+  if (!member_.alive) return;
+  shared_.network.SetConnectMode(Address(),
+                                 unreachable ? ConnectMode::kSilent : ConnectMode::kAccept);
+  SetPaused(unreachable);
 }
 
 void FakeNode::ResetConnections() {

@@ -82,8 +82,15 @@ class FakeNode {
   void Vanish();
   // Back after Kill or Vanish.
   void Restart();
+  // It is at another address from now on. Requires: killed or vanished.
+  void MoveTo(const std::string& host);
+  // It is another one of the same name: nothing that named it names it any more. Requires: as
+  // MoveTo.
+  void TakeId(std::string id) { member_.id = std::move(id); }
   // Reads no commands until resumed.
   void SetPaused(bool paused);
+  // The network between it and the system under test is cut: nothing arrives, nobody connects.
+  void SetUnreachable(bool unreachable);
   void SetLoading(bool loading) { member_.loading = loading; }
   // The slot leaves: whoever is subscribed to a shard channel of it is told.
   void DropShardChannels(uint16_t slot);
@@ -136,6 +143,7 @@ class FakeNode {
     std::set<std::string> tracked;  // Keys it has read, until it is told of them.
   };
 
+  void Listen();
   void OnConnect(SimPeer* peer);
   void OnBytes(Connection& connection);
   void ProcessInput(Connection& connection);

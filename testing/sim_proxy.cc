@@ -94,6 +94,10 @@ const std::map<std::string_view, Setter>& Setters() {
       {"replica_lag_bytes_max", Number(&Config::replica_lag_bytes_max)},
       {"hedge_reads_after_ms", Number(&Config::hedge_reads_after_ms)},
       {"hedge_reads_budget", Number(&Config::hedge_reads_budget)},
+      {"retry_idempotent_writes", Number(&Config::retry_idempotent_writes)},
+      {"shed_queue_delay_ms", Number(&Config::shed_queue_delay_ms)},
+      {"upstream_silence_ms", Number(&Config::upstream_silence_ms)},
+      {"stream_command_bytes_min", Number(&Config::stream_command_bytes_min)},
       {"requirepass", Text(&Config::requirepass)},
       {"upstream_username", Text(&Config::upstream_username)},
       {"upstream_password", Text(&Config::upstream_password)},
@@ -121,8 +125,11 @@ std::optional<proxy::Config> ParseConfig(const SubjectOptions& options) {
 
 class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
  public:
-  ProxyUnderTest(SimIo& io, proxy::Config config)
-      : config_(std::move(config)), io_(io), worker_(0, io, config_, facts_, stats_, *this) {
+  ProxyUnderTest(SimIo& io, proxy::Config config, const SubjectOptions& options)
+      : config_(std::move(config)),
+        look_up_(options.look_up),
+        io_(io),
+        worker_(0, io, config_, facts_, stats_, *this) {
     facts_.config = &config_;
     facts_.workers = {&stats_};
     facts_.run_id = std::string(40, '0');
@@ -174,14 +181,16 @@ class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
   void OnClientGone(int) override {}
   void Resolve(const cluster::NodeAddress& address, uring::Mailbox& mailbox,
                proxy::Resolved done) override {
-    mailbox.Post([address, done = std::move(done)] {
+    mailbox.Post([this, address, done = std::move(done)] {
       proxy::SocketAddress resolved;
-      proxy::ResolveLiteral(address, &resolved);
+      const auto found = cluster::ParseNodeAddress(look_up_(address.host));
+      if (found.ok()) proxy::ResolveLiteral(*found, &resolved);
       done(resolved);
     });
   }
 
   const proxy::Config config_;
+  const std::function<std::string(const std::string&)> look_up_;
   SimIo& io_;
   proxy::Stats stats_;
   proxy::ServerFacts facts_;
@@ -194,7 +203,7 @@ class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
 std::unique_ptr<SystemUnderTest> MakeProxy(SimIo& io, const SubjectOptions& options) {
   std::optional<proxy::Config> config = ParseConfig(options);
   if (!config.has_value()) return nullptr;
-  return std::make_unique<ProxyUnderTest>(io, *std::move(config));
+  return std::make_unique<ProxyUnderTest>(io, *std::move(config), options);
 }
 
 }  // namespace rcproxy::sim

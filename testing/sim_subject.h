@@ -37,7 +37,9 @@ class SystemUnderTest {
 };
 
 struct SubjectOptions {
-  std::vector<std::string> startup_nodes;  // "ip:port"
+  std::vector<std::string> startup_nodes;  // "ip:port" or "name:port"
+  // What a name stands for now: "ip:port", or "" for nothing.
+  std::function<std::string(const std::string& name)> look_up;
   std::map<std::string, std::string> settings;
 };
 

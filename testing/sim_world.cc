@@ -26,6 +26,7 @@ bool SimWorld::StartSubject() {
   if (subject_options_.startup_nodes.empty()) {
     subject_options_.startup_nodes = cluster_.Addresses();
   }
+  subject_options_.look_up = [this](const std::string&) { return cluster_.AnyAddress(); };
   io_ = std::make_unique<SimIo>(network_, io_options_);
   // A test may wait for a peer's event, of which the subject would not be told.
   io_->set_returns_after_each_event(true);

@@ -36,8 +36,8 @@ class SimWorld {
   // Before StartSubject.
   SimIoOptions& io_options() { return io_options_; }
   SubjectOptions& subject_options() { return subject_options_; }
-  // All nodes are startup nodes unless some were named. Returns false when the subject did not
-  // understand its settings.
+  // All nodes are startup nodes unless some were named; a name is that of any node. Returns false
+  // when the subject did not understand its settings.
   bool StartSubject();
   bool started() const { return subject_ != nullptr; }
   SystemUnderTest& subject() { return *subject_; }

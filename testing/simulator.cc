@@ -25,6 +25,7 @@ constexpr int64_t kHurryMaxNs = 3 * kMillisecond;
 constexpr const char* kCounters[] = {
     "commands_split_by_key",
     "errors_outcome_unknown",
+    "errors_overload",
     "errors_shed",
     "errors_unreachable",
     "fences",
@@ -38,7 +39,9 @@ constexpr const char* kCounters[] = {
     "topology_views_refused",
     "tracking_interrupted",
     "upstream_failures",
+    "upstream_silences",
     "upstream_timeouts",
+    "writes_repeated",
 };
 
 }  // namespace
@@ -105,12 +108,14 @@ void Simulator::DrawSetting() {
   plan_.failovers = !random_.OneIn(3);
   plan_.migrations = !random_.OneIn(3);
   plan_.broken_nodes = !random_.OneIn(3);
-  plan_.paused_nodes = plan_.broken_nodes;
+  plan_.paused_nodes = plan_.partitions = plan_.broken_nodes;
   plan_.lying_nodes = !random_.OneIn(3);
-  setting_ =
-      Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ", strict_,
-             ", failovers ", plan_.failovers, ", migrations ", plan_.migrations, ", broken nodes ",
-             plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
+  plan_.new_addresses = plan_.failovers && random_.OneIn(3);
+  if (plan_.new_addresses) world_.subject_options().startup_nodes = {"cluster.test:7000"};
+  setting_ = Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ",
+                    strict_, ", failovers ", plan_.failovers, ", new addresses ",
+                    plan_.new_addresses, ", migrations ", plan_.migrations, ", broken nodes ",
+                    plan_.broken_nodes, ", liars ", plan_.lying_nodes, ", tagged ", habits_.tagged);
   DrawFaults();
   DrawOptions();
   if (hedges_reads_) DrawHedging();
@@ -137,7 +142,11 @@ void Simulator::DrawOwnWrites() {
   habits_.waits = true;
   habits_.leave_one_in = 0;
   strict_ = true;
-  plan_ = {.failovers = false, .migrations = false, .broken_nodes = false, .lying_nodes = false};
+  plan_ = {.failovers = false,
+           .migrations = false,
+           .broken_nodes = false,
+           .partitions = false,
+           .lying_nodes = false};
   link_resets_ = false;
   world_.network().default_link().reset_one_in = 0;
   cache_count_ = 0;
@@ -171,10 +180,11 @@ void Simulator::DrawFaults() {
              link.reset_one_in, ", window ", link.window_bytes, ", chunk ", io.receive_chunk_bytes);
 }
 
-void Simulator::Option(const std::string& name, const std::vector<int>& values) {
-  const std::string value = std::to_string(values[random_.Below(values.size())]);
-  world_.subject_options().settings[name] = value;
+int Simulator::Option(const std::string& name, const std::vector<int>& values) {
+  const int value = values[random_.Below(values.size())];
+  world_.subject_options().settings[name] = Concat(value);
   setting_ += Concat(", ", name, " ", value);
+  return value;
 }
 
 void Simulator::DrawOptions() {
@@ -184,6 +194,11 @@ void Simulator::DrawOptions() {
   Option("refresh_min_interval_ms", {10, 100});
   Option("topology_nodes_asked", {1, 3, 5});
   Option("hold_requests_max", {200, 10000});
+  Option("hold_bytes_max", {4096, 64 << 20});
+  Option("hold_timeout_ms", {0, 50, 1000});
+  repeats_sets_ = Option("retry_idempotent_writes", {0, 1}) != 0;
+  Option("shed_queue_delay_ms", {0, 0, 1, 20});
+  Option("upstream_silence_ms", {0, 0, 50, 200});
   Option("client_pipeline_max", {2, 16, 1024});
   Option("client_output_soft_bytes", {4096, 1 << 20});
   Option("stream_reply_bytes_min", {1024, 64 << 10});
@@ -201,11 +216,12 @@ void Simulator::DrawHedging() {
   Option("hedge_reads_after_ms", {1, 2, 10});
   Option("hedge_reads_budget", {5, 100});
   if (!strict_) return;
-  plan_.failovers = plan_.broken_nodes = false;
+  plan_.failovers = plan_.new_addresses = plan_.broken_nodes = plan_.partitions = false;
   world_.cluster().set_lost_reply_one_in(0);
   world_.io_options().open_failure_one_in = 0;
   world_.network().default_link().reset_one_in = 0;
   Option("request_timeout_ms", {5000});
+  Option("upstream_silence_ms", {0});
 }
 
 void Simulator::BuildCluster() {
@@ -221,9 +237,10 @@ void Simulator::BuildCluster() {
 }
 
 void Simulator::MakeClients() {
+  const ModelRules rules = {.strict = strict_, .sets_may_repeat = repeats_sets_};
   std::vector<std::string> keys;
   for (int i = 0; i < client_count_; ++i) {
-    clients_.push_back(std::make_unique<SimulatorClient>(i, habits_, strict_, world_));
+    clients_.push_back(std::make_unique<SimulatorClient>(i, habits_, rules, world_));
     for (std::string& key : clients_.back()->AllKeys()) keys.push_back(std::move(key));
   }
   for (int i = 0; i < cache_count_; ++i) {
@@ -324,7 +341,8 @@ std::string Simulator::CheckCluster() {
       if (!problem.empty()) return Concat("in the cluster, key ", key, ": ", problem);
     }
   }
-  return CheckExecutions();
+  const std::string problem = CheckExecutions();
+  return problem.empty() ? CheckDeletions() : problem;
 }
 
 std::string Simulator::CheckExecutions() {
@@ -334,7 +352,8 @@ std::string Simulator::CheckExecutions() {
     const std::string name = UpperCase(args[0]);
     if (name != "SET" && name != "MSET" && name != "APPEND") continue;
     for (size_t i = 1; i + 1 < args.size(); i += 2) {
-      if (++executions[{args[i], args[i + 1]}] > 1) {
+      const bool is_again = ++executions[{args[i], args[i + 1]}] > 1;
+      if (is_again && !(repeats_sets_ && name != "APPEND")) {
         return Concat("executed twice: ", Printable(EncodeCommand(args)));
       }
       for (const auto& client : clients_) {
@@ -342,6 +361,23 @@ std::string Simulator::CheckExecutions() {
           return Concat("refused, but executed: ", Printable(EncodeCommand(args)));
         }
       }
+    }
+  }
+  return "";
+}
+
+// DEL and UNLINK name no value by which one could be told from another.
+std::string Simulator::CheckDeletions() {
+  std::map<std::string, size_t> deletions;
+  for (const ExecutedCommand& command : world_.cluster().log()) {
+    const std::string name = UpperCase(command.args[0]);
+    if (name != "DEL" && name != "UNLINK") continue;
+    for (size_t i = 1; i < command.args.size(); ++i) ++deletions[command.args[i]];
+  }
+  for (const auto& [key, count] : deletions) {
+    for (const auto& client : clients_) {
+      if (client->Owns(key) && count > client->model().DeletionsMax(key))
+        return Concat("deleted more often than asked for: ", key);
     }
   }
   return "";

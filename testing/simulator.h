@@ -2,7 +2,8 @@
 // checks what must always hold:
 //
 //   1. every request gets exactly one reply, in order, and never another client's;
-//   2. no write is executed twice, and none that was refused is executed at all;
+//   2. no write is executed twice, unless it is idempotent and that was allowed, and none that was
+//      refused is executed at all;
 //   3. reads and writes of one client on one key keep their order, also where replicas that lag
 //      serve its reads (one seed in five);
 //   4. once the cluster is well again, so is the service;
@@ -54,7 +55,8 @@ class Simulator {
   void DrawOptions();
   void DrawHedging();
   void DrawOwnWrites();
-  void Option(const std::string& name, const std::vector<int>& values);
+  // Returns the one of `values` that the subject gets.
+  int Option(const std::string& name, const std::vector<int>& values);
   void BuildCluster();
   void MakeClients();
   std::string Chaos();
@@ -65,6 +67,7 @@ class Simulator {
   std::string CheckCaches();
   std::string CheckCluster();
   std::string CheckExecutions();
+  std::string CheckDeletions();
   std::string End();
   // Runs until `end_ns` or everybody's next action, whichever comes first.
   void RunUntilNextAction(int64_t end_ns);
@@ -79,6 +82,7 @@ class Simulator {
   uint64_t hurries_one_in_ = 2;
   bool strict_ = true;
   bool link_resets_ = false;
+  bool repeats_sets_ = false;  // SET and MSET may be executed twice.
   int client_count_ = 0;
   int cache_count_ = 0;
   std::vector<std::unique_ptr<SimulatorClient>> clients_;

@@ -16,6 +16,7 @@ constexpr int64_t kPauseMaxNs = 300 * kMillisecond;
 constexpr int64_t kRefusalMaxNs = 200 * kMillisecond;
 constexpr int64_t kLieMaxNs = 300 * kMillisecond;
 constexpr int64_t kMigrationStepMaxNs = 10 * kMillisecond;
+constexpr uint64_t kMovesMax = 2;  // Of all nodes at once: nothing else would be left to see.
 constexpr int64_t kWarningMaxNs = 2 * kMillisecond;
 
 }  // namespace
@@ -28,11 +29,13 @@ SimulatorChaos::SimulatorChaos(const ChaosPlan& plan, std::vector<uint16_t> slot
   const auto add = [this](bool is_wanted, int weight, Kind kind) {
     if (is_wanted) kinds_.insert(kinds_.end(), weight, kind);
   };
-  add(plan.failovers, 1, &SimulatorChaos::StopNode);
-  add(plan.failovers, 1, &SimulatorChaos::Failover);
+  add(plan.failovers, 3, &SimulatorChaos::StopNode);
+  add(plan.failovers, 2, &SimulatorChaos::Failover);
+  add(plan.new_addresses, 1, &SimulatorChaos::MoveAll);
   add(plan.migrations, 3, &SimulatorChaos::StartMigration);
-  add(plan.broken_nodes, 1, &SimulatorChaos::BreakNode);
+  add(plan.broken_nodes, 2, &SimulatorChaos::BreakNode);
   add(plan.paused_nodes, 1, &SimulatorChaos::PauseForAWhile);
+  add(plan.partitions, 1, &SimulatorChaos::CutOffForAWhile);
   add(plan.lying_nodes, 1, &SimulatorChaos::LieForAWhile);
   add(plan.refusing_nodes, 1, &SimulatorChaos::IsolateForAWhile);
   add(plan.refusing_nodes, 1, &SimulatorChaos::RefuseForAWhile);
@@ -81,10 +84,39 @@ void SimulatorChaos::StopNode() {
   vanishes ? node.Vanish() : node.Kill();
   Later(kTakeOverMaxNs, [this, &node] { TakeOverFrom(node); });
   Later(kReturnMaxNs, [this, &node] {
-    if (node.member().alive) return;
-    Note("restart", node.name());
-    world_.cluster().Restart(node);
+    if (!node.member().alive) ComeBack(node);
   });
+}
+
+void SimulatorChaos::ComeBack(FakeNode& node) {
+  FakeCluster& cluster = world_.cluster();
+  if (plan_.new_addresses && random_.OneIn(2)) {
+    if (&cluster.primary(node.member().shard) != &node && random_.OneIn(2)) {
+      cluster.Replace(node);
+      Note("replaced", Concat(node.name(), ": ", node.Address()));
+    } else {
+      cluster.MoveToNewAddress(node);
+      Note("moved", Concat(node.name(), ": ", node.Address()));
+    }
+  }
+  Note("restart", node.name());
+  cluster.Restart(node);
+}
+
+// As when all containers are made anew. Nobody knows any address, unless it asks for the name.
+void SimulatorChaos::MoveAll() {
+  if (happenings_["move all"] == kMovesMax) return;
+  FakeCluster& cluster = world_.cluster();
+  Fault("move all", "");
+  for (FakeNode* node : cluster.nodes()) {
+    if (node->member().alive) node->Kill();
+    cluster.MoveToNewAddress(*node);
+    Later(kReturnMaxNs / 4, [this, node] {
+      if (node->member().alive) return;
+      Note("restart", node->name());
+      world_.cluster().Restart(*node);
+    });
+  }
 }
 
 void SimulatorChaos::TakeOverFrom(FakeNode& node) {
@@ -163,6 +195,23 @@ void SimulatorChaos::PauseForAWhile() {
   });
 }
 
+void SimulatorChaos::CutOffForAWhile() {
+  std::vector<FakeNode*> cut_off;
+  for (FakeNode* node : world_.cluster().nodes()) {
+    if (node->member().alive && random_.OneIn(2)) cut_off.push_back(node);
+  }
+  std::string names;
+  for (FakeNode* node : cut_off) {
+    names += node->name() + " ";
+    node->SetUnreachable(true);
+  }
+  Fault("partition", names);
+  Later(kPauseMaxNs, [this, cut_off] {
+    Note("partition ends", "");
+    for (FakeNode* node : cut_off) node->SetUnreachable(false);
+  });
+}
+
 void SimulatorChaos::RefuseForAWhile() {
   FakeNode& node = AnyNode();
   const bool loading = random_.OneIn(2);
@@ -230,6 +279,7 @@ void SimulatorChaos::Heal() {
   FakeCluster& cluster = world_.cluster();
   for (FakeNode* node : cluster.nodes()) {
     if (!node->member().alive) cluster.Restart(*node);
+    node->SetUnreachable(false);
     if (node->isolated()) cluster.Rejoin(*node);
     node->SetLie(std::nullopt);
     node->SetGarbage(false);

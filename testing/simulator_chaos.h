@@ -20,9 +20,11 @@ using Happenings = std::map<std::string, uint64_t>;
 struct ChaosPlan {
   int64_t pause_max_ns = 50 * kMillisecond;  // Between two faults.
   bool failovers = true;
+  bool new_addresses = false;  // Of nodes that come back, or come in the place of others.
   bool migrations = true;
   bool broken_nodes = true;  // Connections reset, replies lost, bytes that are no replies.
   bool paused_nodes = true;
+  bool partitions = true;       // Between the subject and some nodes.
   bool refusing_nodes = false;  // LOADING and CLUSTERDOWN come and go; nodes are cut off.
   bool lying_nodes = true;      // Tell of a cluster that there is not.
 };
@@ -51,12 +53,15 @@ class SimulatorChaos {
   // Something that goes wrong, or changes, other than the end of such a thing.
   void Fault(const std::string& kind, const std::string& what);
   void StopNode();
+  void ComeBack(FakeNode& node);
+  void MoveAll();
   void Failover();
   void StartMigration();
   void GoOnWithMigration(uint16_t slot);
   void BreakNode();
   void RefuseForAWhile();
   void PauseForAWhile();
+  void CutOffForAWhile();
   void LieForAWhile();
   void IsolateForAWhile();
   void TakeOverFrom(FakeNode& node);

@@ -13,14 +13,14 @@ constexpr int kKeysOfOneCommandMax = 6;
 
 }  // namespace
 
-SimulatorClient::SimulatorClient(int number, const ClientHabits& habits, bool strict,
+SimulatorClient::SimulatorClient(int number, const ClientHabits& habits, ModelRules rules,
                                  SimWorld& world)
     : number_(number),
       habits_(habits),
-      strict_(strict),
+      strict_(rules.strict),
       world_(world),
       random_(world.schedule().random().Next()),
-      model_(number, strict) {
+      model_(number, rules) {
   next_ns_ = world.now_ns() + random_.Between(0, habits_.pause_max_ns);
 }
 

@@ -30,7 +30,7 @@ struct ClientHabits {
 
 class SimulatorClient {
  public:
-  SimulatorClient(int number, const ClientHabits& habits, bool strict, SimWorld& world);
+  SimulatorClient(int number, const ClientHabits& habits, ModelRules rules, SimWorld& world);
 
   // When it wants to do something next.
   int64_t next_ns() const { return next_ns_; }

@@ -15,10 +15,15 @@ constexpr std::string_view kEnd = "\r\n";
 
 // Errors that say that nothing was executed: those of nodes, and rcproxy's own.
 constexpr std::string_view kRefusals[] = {
-    "-CLUSTERDOWN",       "-TRYAGAIN",
-    "-LOADING",           "-MASTERDOWN",
-    "-READONLY",          "-ERR upstream unreachable",
-    "-ERR upstream busy", "-ERR upstream redirects",
+    "-CLUSTERDOWN",
+    "-TRYAGAIN",
+    "-LOADING",
+    "-MASTERDOWN",
+    "-READONLY",
+    "-ERR upstream unreachable",
+    "-ERR upstream busy",
+    "-ERR upstream redirects",
+    "-ERR upstream overloaded",
 };
 constexpr std::string_view kUnknowns[] = {"-ERR upstream lost", "-ERR upstream reply"};
 
@@ -238,7 +243,9 @@ std::string SimulatorModel::Settle(const SimulatedRequest& request, State state)
     CHECK(write.state == State::kPending);
     write.state = state;
     if (write.shown && state == State::kRefused) return "refused, but it had been executed";
-    if (write.shown && state == State::kDone && strict_) {
+    const bool may_have_shown =
+        !strict_ || (sets_may_repeat_ && request.kind == SimulatedRequest::Kind::kSet);
+    if (write.shown && state == State::kDone && !may_have_shown) {
       return Concat("an earlier read had shown it already: ", Show(write.value));
     }
   }
@@ -347,6 +354,14 @@ std::vector<std::string> SimulatorModel::Keys() const {
   std::vector<std::string> keys;
   for (const auto& [key, history] : histories_) keys.push_back(key);
   return keys;
+}
+
+size_t SimulatorModel::DeletionsMax(const std::string& key) const {
+  const auto history = histories_.find(key);
+  if (history == histories_.end()) return 0;
+  return std::ranges::count_if(history->second.writes, [](const Write& write) {
+    return !write.value.has_value() && write.state != State::kRefused;
+  });
 }
 
 bool SimulatorModel::MustNotBeExecuted(const std::string& key, const std::string& value) const {

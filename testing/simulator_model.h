@@ -11,7 +11,7 @@
 // Rules. A token is in a value at most once, and never when its write was refused. A read shows
 // every earlier write that was done, in order, and none that was issued later. Only unknown writes
 // may show, or not, and anywhere: a node may still execute what it had received. A write that
-// shows before it was answered must turn out to be unknown.
+// shows before it was answered must turn out to be unknown, unless it may be repeated.
 //
 // Owner: SimulatorClient. Thread: one.
 // Invariant: replies are given in the order of the requests.
@@ -55,11 +55,19 @@ struct SimulatedRequest {
   bool resp3 = false;             // The protocol of the reply.
 };
 
+struct ModelRules {
+  // No command may overtake an earlier one. Off when nodes answer commands of one pipeline
+  // differently on purpose (LOADING for the first, OK for the second).
+  bool strict = true;
+  // SET and MSET may be executed once more when a connection was lost: an older read that was lost
+  // with them and is asked again shows them, too.
+  bool sets_may_repeat = false;
+};
+
 class SimulatorModel {
  public:
-  // `strict`: no command may overtake an earlier one. Off when nodes answer commands of one
-  // pipeline differently on purpose (LOADING for the first, OK for the second).
-  SimulatorModel(int client, bool strict) : client_(client), strict_(strict) {}
+  SimulatorModel(int client, ModelRules rules)
+      : client_(client), strict_(rules.strict), sets_may_repeat_(rules.sets_may_repeat) {}
 
   // Each makes a request that is being issued now.
   SimulatedRequest Append(const std::string& key);
@@ -79,6 +87,8 @@ class SimulatorModel {
   // When all requests are answered or lost: what the cluster holds.
   std::string CheckStored(const std::string& key, const std::optional<std::string>& value);
   std::vector<std::string> Keys() const;
+  // How often keys of kind s may have been deleted by now.
+  size_t DeletionsMax(const std::string& key) const;
   // True for a value of a key that a write was refused for, or that was never written.
   bool MustNotBeExecuted(const std::string& key, const std::string& value) const;
 
@@ -110,6 +120,7 @@ class SimulatorModel {
 
   const int client_;
   const bool strict_;
+  const bool sets_may_repeat_;
   uint64_t next_token_ = 1;
   std::map<std::string, History> histories_;
 };

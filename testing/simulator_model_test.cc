@@ -25,7 +25,7 @@ class SimulatorModelTest : public ::testing::Test {
     return request.args[2];
   }
 
-  SimulatorModel model_{1, /*strict=*/true};
+  SimulatorModel model_{1, {.strict = true}};
 };
 
 TEST(ReplySizeTest, FindsTheEndOfAReply) {
@@ -109,7 +109,7 @@ TEST_F(SimulatorModelTest, CountersCountEachIncrementOnce) {
   EXPECT_EQ(model_.Check(model_.Increment("i1"), ":1\r\n"), "");
   EXPECT_EQ(model_.Check(model_.Increment("i1"), ":2\r\n"), "");
   EXPECT_NE(Read(model_, "i1", "1"), "");
-  SimulatorModel other(2, /*strict=*/true);
+  SimulatorModel other(2, {.strict = true});
   EXPECT_NE(other.Check(other.Increment("i1"), ":2\r\n"), "");
   model_.Lose(model_.Increment("i1"));
   EXPECT_EQ(model_.CheckStored("i1", "1"), "the sum is 1, not 2..3");
@@ -126,7 +126,7 @@ TEST_F(SimulatorModelTest, RepliesHaveTheShapeOfTheirCommands) {
 }
 
 TEST_F(SimulatorModelTest, WithoutStrictnessOrderIsFreeButNothingIsLost) {
-  SimulatorModel model(1, /*strict=*/false);
+  SimulatorModel model(1, {.strict = false});
   SimulatedRequest one = model.Append("a1"), two = model.Append("a1");
   EXPECT_EQ(model.Check(one, ":1\r\n"), "");
   EXPECT_EQ(model.Check(two, ":1\r\n"), "");
@@ -134,6 +134,39 @@ TEST_F(SimulatorModelTest, WithoutStrictnessOrderIsFreeButNothingIsLost) {
   EXPECT_EQ(Read(model, "a1", two.args[2]), "");
   EXPECT_NE(model.CheckStored("a1", two.args[2]), "");
   EXPECT_EQ(model.CheckStored("a1", two.args[2] + one.args[2]), "");
+}
+
+TEST_F(SimulatorModelTest, WhatIsRepeatedMayShowInAnOlderReadThatWasAskedAgain) {
+  for (const bool may_repeat : {false, true}) {
+    SimulatorModel model(1, {.sets_may_repeat = may_repeat});
+    const SimulatedRequest read = model.Get({"s1"});
+    const SimulatedRequest write = model.Set({"s1"}, 0);
+    EXPECT_EQ(model.Check(read, BulkReply(write.args[2])), "");
+    EXPECT_EQ(model.Check(write, "+OK\r\n") == "", may_repeat);
+  }
+  SimulatorModel model(1, {.sets_may_repeat = true});
+  const SimulatedRequest read = model.Get({"a1"});
+  const SimulatedRequest write = model.Append("a1");
+  EXPECT_EQ(model.Check(read, BulkReply(write.args[2])), "");
+  EXPECT_NE(model.Check(write, ":1\r\n"), "") << "APPEND is not idempotent";
+}
+
+TEST_F(SimulatorModelTest, AKeyIsDeletedAtMostAsOftenAsAskedForAndNotRefused) {
+  EXPECT_EQ(model_.DeletionsMax("s1"), 0u);
+  EXPECT_EQ(model_.Check(model_.Delete({"s1"}), ":0\r\n"), "");
+  EXPECT_EQ(model_.Check(model_.Delete({"s1"}), "-LOADING\r\n"), "");
+  model_.Lose(model_.Delete({"s1", "s2"}));
+  EXPECT_EQ(model_.DeletionsMax("s1"), 2u);
+}
+
+TEST_F(SimulatorModelTest, EachRefusalIsOne) {
+  for (const char* error : {"-CLUSTERDOWN x", "-TRYAGAIN x", "-LOADING x", "-MASTERDOWN x",
+                            "-READONLY x", "-ERR upstream unreachable", "-ERR upstream busy",
+                            "-ERR upstream redirects", "-ERR upstream overloaded"}) {
+    const SimulatedRequest write = model_.Set({"s1"}, 0);
+    EXPECT_EQ(model_.Check(write, std::string(error) + "\r\n"), "") << error;
+    EXPECT_TRUE(model_.MustNotBeExecuted("s1", write.args[2])) << error;
+  }
 }
 
 }  // namespace
