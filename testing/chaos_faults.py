@@ -4,15 +4,17 @@
         result = Chaos(cluster, proxy.address, seed=1).run(seconds=30)
         assert not result.problems
 
-No reply may be wrong or somebody else's; no client may be disconnected; errors are those that rcproxy documents, and
-once the cluster says that it is well there are none. A write that was acknowledged may only be missing when a
-primary was lost, since replication is asynchronous.
+No reply may be wrong or somebody else's; nothing may be executed twice; no client may be disconnected; errors are those
+that rcproxy documents, and once the cluster says that it is well there are none. Since replication is asynchronous,
+a write that was acknowledged may be missing where a primary was lost: one to its slots, and from about then.
 """
 
+import contextlib
 import random
 import re
 import time
 
+from testing.chaos_excuses import Excuses
 from testing.cluster import Cluster, ClusterError, Node
 from testing.harness_load import Load
 from testing.resp_client import RespError
@@ -77,22 +79,22 @@ class Result:
 
 
 class Chaos:
-    """Faults are methods named fault_*; those of LOSES may lose acknowledged writes, or execute late one whose outcome
-    was unknown; those of NEEDS_PROCESSES need a cluster of our own, those of NEEDS_RELAY a relay before it."""
+    """Faults are methods named fault_*; those of NEEDS_PROCESSES need a cluster of our own, those of NEEDS_RELAY a
+    relay before it. `login`: a user and a password for rcproxy."""
 
-    LOSES = ("kill", "pause", "failover_force", "network_stall")
     NEEDS_PROCESSES = ("kill", "pause", "replace")
     NEEDS_RELAY = ("network_delay", "network_loss", "network_reset", "network_stall")
 
-    def __init__(self, cluster, proxy_address, seed, faults=None, say=print, relay=None):
+    def __init__(self, cluster, proxy_address, seed, faults=None, say=print, relay=None, login=None, clients=4):
         self.cluster = cluster
-        self._proxy_address = proxy_address
         self._seed = seed
         self._random = random.Random(seed)
         self._say = say
         self._relay = relay
         self._originals = list(cluster.nodes)
         self._faults = list(faults or self.known_faults(not isinstance(cluster, RemoteCluster), relay is not None))
+        self._load = Load(proxy_address, seed=seed, prefix=f"chaos{seed}", login=login, threads=clients)
+        self._excuses = Excuses(cluster, self._load.windows)
 
     @classmethod
     def known_faults(cls, own_processes=True, has_relay=True):
@@ -104,27 +106,36 @@ class Chaos:
         """Of the nodes that there were at the start, those that are members still."""
         return [node for node in self._originals if node in self.cluster.nodes]
 
-    def run(self, seconds, threads=4, is_enough=lambda: False):
+    def run(self, seconds, is_enough=lambda: False):
         """For so long, or until `is_enough()`."""
         result = Result()
-        load = Load(self._proxy_address, threads=threads, seed=self._seed, prefix=f"chaos{self._seed}").start()
-        load.may_lose(any(name in self.LOSES for name in self._faults))
+        self._load.start()
         began = time.monotonic()
         try:
             while time.monotonic() - began < seconds and not is_enough():
-                name = self._random.choice(self._faults)
-                what = getattr(self, "fault_" + name)()
-                result.faults.append(f"{time.monotonic() - began:6.2f} s {name} {what}")
-                self._say(result.faults[-1])
-                time.sleep(self._random.uniform(0, 0.5))
+                self._do_one(result, began)
             self._wait_until_well()
         except (ClusterError, TimeoutError) as error:
             result.problems.append(f"the cluster itself did not heal: {error}")
         healed_at = time.monotonic()
         time.sleep(2)
-        result.report = load.stop()
+        if not result.problems:
+            self._excuse_elections()
+        result.report = self._load.stop()
         self._judge(result, healed_at)
         return result
+
+    def _do_one(self, result, began):
+        name = self._random.choice(self._faults)
+        what = getattr(self, "fault_" + name)()
+        result.faults.append(f"{time.monotonic() - began:6.2f} s {name} {what}")
+        self._say(result.faults[-1])
+        time.sleep(self._random.uniform(0, 0.5))
+        self._excuse_elections()
+
+    def _excuse_elections(self):
+        for node in self._excuses.note_elections():
+            self._say(f"  {node} was elected although nothing was done to its primary")
 
     def _wait_until_well(self):
         self.cluster.wait_until_ok(60)
@@ -150,6 +161,7 @@ class Chaos:
         for _ in range(self._random.randint(1, 10)):
             slot, _, target = self.cluster.migrate_random_slot(self._random, pause_s=0.001)
             self.cluster.wait_until_all_know(target)
+            self.cluster.wait_until_replicated(target)
             moved.append(slot)
         return f"slots {moved}"
 
@@ -161,31 +173,46 @@ class Chaos:
     def fault_failover_force(self):
         """A replica takes over without asking its primary."""
         replica = self._random_replica()
-        return self._fail_over(replica, "FORCE")
+        if replica is None:
+            return self._fail_over(None, "FORCE")
+        with self._excuses.fault_at(self.cluster.primary_of(replica)):
+            return self._fail_over(replica, "FORCE")
 
     def fault_kill(self):
         """SIGKILL; a primary's replica takes over, and the process comes back."""
         victim = self._random.choice(self.cluster.running())
-        had_slots = victim in self.cluster.primaries()
-        can_fail_over = had_slots and self.cluster.replicas(victim)
-        self.cluster.kill(victim)
-        if can_fail_over:
-            self.cluster.wait_for_promotion(victim)
-        else:
-            time.sleep(self._random.uniform(0, 0.5))
+        if victim not in self.cluster.primaries():
+            self.cluster.kill(victim)
+            self._restart_late(victim)
+            return f"{victim}"
+        with self._excuses.fault_at(victim) as window:
+            if self.cluster.replicas(victim):
+                self.cluster.kill(victim)
+                self.cluster.wait_for_promotion(victim)
+            else:
+                window.since = 0  # It comes back with nothing.
+                self.cluster.kill(victim)
+                self._restart_late(victim)
+        if not victim.is_running():
+            self._restart_late(victim)
+        return f"{victim} (primary)"
+
+    def _restart_late(self, victim):
+        time.sleep(self._random.uniform(0, 0.5))
         self.cluster.restart(victim)
         self.cluster.wait_until_ok(60)
-        return f"{victim}{' (primary)' if had_slots else ''}"
 
     def fault_pause(self):
         """SIGSTOP, for shorter or longer than it takes until a replica takes over; then SIGCONT."""
         victim = self._random.choice(self.cluster.running())
         pause_s = self._random.uniform(0.1, 4)
-        self.cluster.pause(victim)
-        time.sleep(pause_s)
-        self.cluster.resume(victim)
-        self.cluster.wait_until_ok(60)
-        return f"{victim} for {pause_s:.1f} s"
+        is_primary = victim in self.cluster.primaries()
+        with self._excuses.fault_at(victim) if is_primary else contextlib.nullcontext():
+            self.cluster.pause(victim)
+            time.sleep(pause_s)
+            self.cluster.resume(victim)
+            self.cluster.wait_until_ok(60)
+        return f"{victim}{' (primary)' if is_primary else ''} for {pause_s:.1f} s"
 
     def fault_kill_connections(self):
         """CLIENT KILL of everybody at one node, rcproxy among them."""
@@ -203,10 +230,12 @@ class Chaos:
             how = "a replica"
         elif self._random.random() < 0.5:
             new = self.cluster.add_node(replica_of=old)
+            self._excuses.expect([new])
             self.cluster.failover(new)
             how = "its replica took over"
         else:
             new = self.cluster.add_node()
+            self._excuses.expect([new])
             self.cluster.move_all_slots(old, [new])
             for replica in self.cluster.replicas(old):
                 replica.command("CLUSTER", "REPLICATE", new.id)
@@ -263,6 +292,7 @@ class Chaos:
     def _fail_over(self, replica, mode):
         if replica is None:
             return "nobody: there is no replica that may"
+        self._excuses.expect([replica])
         try:
             self.cluster.failover(replica, mode)
         except RespError as error:

@@ -242,6 +242,10 @@ class Cluster(SlotMigration):
             and (primary is None or own["primary"] == primary.id)
         ]
 
+    def primary_of(self, replica):
+        """As the replica believes."""
+        return self.node_by_id(replica.cluster_nodes()[replica.id]["primary"])
+
     def slots_of(self, node):
         """The slots that the node itself thinks it owns, in order."""
         return node.slots_of(node)
@@ -341,6 +345,15 @@ class Cluster(SlotMigration):
     def wait_until_ok(self, timeout_s=30):
         """Until every running node says ok, all agree who owns what, and each replica is in step."""
         self._wait(self.is_ok, timeout_s, "the cluster to be ok")
+
+    def wait_until_replicated(self, primary):
+        """Until its replicas have what it has now."""
+        offset = int(primary.info("replication", "master_repl_offset"))
+        for replica in self.replicas(primary):
+            self._wait(
+                lambda replica=replica: int(replica.info("replication", "slave_repl_offset") or 0) >= offset,
+                20, f"{replica} to catch up",
+            )
 
     def wait_for_promotion(self, lost, timeout_s=60):
         """Until all slots are served without the primary `lost`."""

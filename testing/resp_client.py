@@ -44,9 +44,9 @@ def check(reply):
 
 
 class RespClient:
-    """One connection to "host:port" or to the path of a Unix socket."""
+    """One connection to "host:port" or to the path of a Unix socket. `login`: a user and a password."""
 
-    def __init__(self, address, timeout_s=30):
+    def __init__(self, address, timeout_s=30, login=None):
         self.address = address
         if address.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
@@ -58,6 +58,15 @@ class RespClient:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
         self._start = 0
+        if login is not None:
+            self._log_in(login)
+
+    def _log_in(self, login):
+        try:
+            self.ok("AUTH", *login)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
