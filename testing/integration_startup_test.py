@@ -1,5 +1,6 @@
-"""Start and end of the process: flags, addresses, seeds that are absent, silent or talk nonsense, signals."""
+"""Start and end of the process: flags, addresses, seeds that are absent, silent or talk nonsense, signals, crashes."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -197,6 +198,26 @@ class StartupTest(unittest.TestCase):
             os.kill(proxy.pid, signal.SIGTERM)
             self.assertEqual(client.read_to_end(), b"*-1\r\n")
         self.assertEqual(proxy.wait_for_exit(), 0)
+
+    # Crashes.
+
+    @staticmethod
+    def worker_of(proxy):
+        """Its first thread beside the main one: workers are started before any other."""
+        return sorted(int(thread) for thread in os.listdir(f"/proc/{proxy.pid}/task"))[1]
+
+    def test_a_crash_leaves_a_stack_trace_and_is_seen_in_the_exit_code(self):
+        for number in (signal.SIGSEGV, signal.SIGABRT):
+            with self.subTest(signal=number.name):
+                proxy = self.launched(self.cluster.addresses(), {"workers": 1})
+                self.assert_serves(proxy)
+                self.assertEqual(ctypes.CDLL(None).tgkill(proxy.pid, self.worker_of(proxy), int(number)), 0)
+                self.assertEqual(proxy.wait_for_exit(), -number)
+                _, found, trace = proxy.output().partition(f"*** {number.name} ")
+                self.assertTrue(found, proxy.output())
+                self.assertIn("stack trace", trace)
+                # As C++ writes the name, or as the linker does.
+                self.assertRegex(trace, r"@ +0x[0-9a-f]+ .*(rcproxy::proxy::Worker::|7rcproxy5proxy6Worker)")
 
     def test_restart_on_the_same_address(self):
         address = f"127.0.0.1:{processes.free_port()}"
