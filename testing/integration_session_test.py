@@ -112,7 +112,6 @@ class SessionTest(IntegrationTest):
             client.ok("SET", "k", "v")
             self.wait_for_replicas()
             client.ok("READONLY")
-            # A replica is part of the map when it has caught up, which the nodes tell one another first.
             self.eventually(lambda: self.reads_a_replica(client), message="a replica serves")
             before = self.reads_of_replicas()
             self.assertEqual([client.ok("GET", "k") for _ in range(20)], [b"v"] * 20)
@@ -127,8 +126,19 @@ class SessionTest(IntegrationTest):
         return self.reads_of_replicas() > before
 
     def wait_for_replicas(self):
-        for node in self.cluster.primaries():
-            node.command("WAIT", 1, 5000)
+        """Until they are part of every map. A replica is when it has caught up, which the nodes tell one another; until
+        all have heard it, it comes and goes with those that rcproxy asks."""
+        self.assert_proxy_serves()  # Who never had anything to replicate has not caught up.
+        self.eventually(lambda: all(self.calls_all_online(node) for node in self.cluster.nodes), message="all online")
+        # The first to end may have begun before.
+        enough = self.counter("topology_refreshes") + 2
+        self.eventually(lambda: self.counter("topology_refreshes") >= enough, message="two new maps")
+
+    @staticmethod
+    def calls_all_online(node):
+        shards = [dict(zip(shard[::2], shard[1::2])) for shard in node.command("CLUSTER", "SHARDS")]
+        nodes = [dict(zip(each[::2], each[1::2])) for shard in shards for each in shard[b"nodes"]]
+        return all(each[b"health"] == b"online" for each in nodes)
 
     def reads_of_replicas(self):
         reads = 0
