@@ -26,8 +26,8 @@ DOCUMENTED_ERRORS = re.compile(r"CLUSTERDOWN |LOADING |TRYAGAIN |ERR upstream ")
 class RemoteNode(Node):
     """A node that somebody else has started: it can be asked, but not killed."""
 
-    def __init__(self, host, port, node_id):
-        super().__init__(port, 0, None)
+    def __init__(self, host, port, node_id, login):
+        super().__init__(port, 0, None, login)
         self.host = host
         self.id = node_id
 
@@ -39,11 +39,11 @@ class RemoteNode(Node):
 
 
 class RemoteCluster(Cluster):
-    """A cluster that runs already, found from one of its nodes; it is left as it is."""
+    """A cluster that runs already, found from one of its nodes; it is left as it is. `login`: a user and a password."""
 
-    def __init__(self, address):
+    def __init__(self, address, login=None):
         host, _, port = address.rpartition(":")
-        first = RemoteNode(host, int(port), None)
+        first = RemoteNode(host, int(port), None, login)
         self.nodes = [self._node(*entry) for entry in self._addresses(first)]
         self._node_timeout_s = int(first.command("CONFIG", "GET", "cluster-node-timeout")[1]) / 1000
         first.disconnect()
@@ -54,12 +54,12 @@ class RemoteCluster(Cluster):
         for line in node.command("CLUSTER", "NODES").decode().splitlines():
             fields = line.split(" ")
             if "fail" not in fields[2].split(",") and "noaddr" not in fields[2]:
-                yield fields[0], fields[1].split("@")[0], node.host
+                yield fields[0], fields[1].split("@")[0], node
 
     @staticmethod
-    def _node(node_id, address, asked_host):
+    def _node(node_id, address, asked):
         host, _, port = address.rpartition(":")
-        return RemoteNode(host or asked_host, int(port), node_id)
+        return RemoteNode(host or asked.host, int(port), node_id, asked.login)
 
     def start(self):
         pass

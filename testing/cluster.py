@@ -29,9 +29,9 @@ class ClusterError(Exception):
 
 
 class Node:
-    """One redis-server. `id` is its name in the cluster, which survives restart()."""
+    """One redis-server. `id` is its name in the cluster, which survives restart(). `login`: a user and a password."""
 
-    def __init__(self, port, bus_port, directory):
+    def __init__(self, port, bus_port, directory, login=None):
         self.host = "127.0.0.1"
         self.port = port
         self.bus_port = bus_port
@@ -39,6 +39,7 @@ class Node:
         self.process = None
         self.id = None
         self.paused = False
+        self.login = login
         self._client = None
 
     @property
@@ -75,7 +76,7 @@ class Node:
             kept = self._client is not None
             try:
                 if self._client is None:
-                    self._client = RespClient(self.address, timeout_s=20)
+                    self._client = RespClient(self.address, timeout_s=20, login=self.login)
                 return self._client.ok(*arguments)
             except (OSError, Disconnected):
                 self.disconnect()
@@ -133,7 +134,8 @@ class Node:
 
 
 class Cluster(SlotMigration):
-    """See the head of this file. `options` are redis.conf directives; `ports` are tried before random ones."""
+    """See the head of this file. `options` are redis.conf directives; `ports` are tried before random ones; `login` is
+    a user and a password for the nodes, of which options have to tell them."""
 
     def __init__(
         self,
@@ -143,6 +145,7 @@ class Cluster(SlotMigration):
         options=None,
         directory=None,
         ports=None,
+        login=None,
     ):
         self.nodes = []
         self._primary_count = primaries
@@ -166,6 +169,7 @@ class Cluster(SlotMigration):
         self._node_timeout_s = node_timeout_ms / 1000
         self._paused_at = 0.0
         self._ports = list(ports or [])
+        self._login = login
         self._owns_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="rcproxy-cluster-")
         os.makedirs(self.directory, exist_ok=True)
@@ -439,7 +443,7 @@ class Cluster(SlotMigration):
             directory = os.path.join(self.directory, str(port))
             shutil.rmtree(directory, ignore_errors=True)
             os.makedirs(directory)
-            node = Node(port, processes.free_port(), directory)
+            node = Node(port, processes.free_port(), directory, self._login)
             self._launch(node)
             try:
                 self._await_ping(node)

@@ -43,13 +43,14 @@ class SlotMigration:
     def move_keys(self, slot, source, target, count=None, pause_s=0):
         """Moves up to `count` keys (all by default), one by one; returns how many went."""
         moved = 0
+        login = ("AUTH2", *target.login) if target.login else ()
         while count is None or moved < count:
             keys = source.command("CLUSTER", "GETKEYSINSLOT", slot, _KEYS_PER_STEP)
             if not keys:
                 break
             for key in keys[: None if count is None else count - moved]:
                 # NOKEY is a good answer: the key expired or was deleted since we asked.
-                source.command("MIGRATE", target.host, target.port, key, 0, 10000)
+                source.command("MIGRATE", target.host, target.port, key, 0, 10000, *login)
                 moved += 1
                 if pause_s:
                     time.sleep(pause_s)

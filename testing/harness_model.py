@@ -120,12 +120,12 @@ class History:
         if not isinstance(reply, RespError):
             write.settle(State.DONE)
             if write.is_early:
-                self._is_wrong(f"an earlier read had shown {write.value!r} already")
+                self._is_wrong(f"an earlier read had shown {_short(write.value)} already")
             self._was_done(write)
         elif _REFUSALS.match(reply.text) and not is_part:
             write.settle(State.REFUSED)
             if write.is_early:
-                self._is_wrong(f"{write.value!r} was refused, but it had been executed")
+                self._is_wrong(f"{_short(write.value)} was refused, but it had been executed")
         else:
             write.settle(State.UNKNOWN)
 
@@ -164,9 +164,9 @@ class Tokens(History):
         for token in (value or b"").split(b";")[:-1]:
             index = known.get(token + b";")
             if index is None:
-                return self._is_wrong(f"{token!r} was never written")
+                return self._is_wrong(f"{_short(token)} was never written")
             if index in seen:
-                return self._is_wrong(f"{token!r} was executed twice")
+                return self._is_wrong(f"{_short(token)} was executed twice")
             seen.append(index)
         if value and not value.endswith(b";"):
             return self._is_wrong(f"{value[-80:]!r} ends in no token")
@@ -177,7 +177,7 @@ class Tokens(History):
             self._is_wrong(f"the writes {in_order} are in another order than they were issued in")
         missing = [write for index, write in enumerate(self.writes) if write.state is State.DONE and index not in seen]
         if missing:
-            self._are_lost(missing, f"{[write.value for write in missing]} were acknowledged, and are missing")
+            self._are_lost(missing, f"{[_short(write.value) for write in missing]} were acknowledged, and are missing")
 
     def length(self, size):
         """APPEND has made the value so long."""
@@ -187,7 +187,7 @@ class Tokens(History):
 
     def _see(self, write):
         if write.state is State.REFUSED:
-            self._is_wrong(f"{write.value!r} was refused, but it was executed")
+            self._is_wrong(f"{_short(write.value)} was refused, but it was executed")
         elif write.state is State.PENDING:
             write.is_early = True
             write.is_ordered = False
@@ -196,7 +196,7 @@ class Tokens(History):
             write.is_ordered = False
         elif write.state is State.LOST:
             write.state = State.DONE
-            self._came_back(f"{write.value!r} was lost and came back")
+            self._came_back(f"{_short(write.value)} was lost and came back")
 
 
 class Value(History):
@@ -304,4 +304,4 @@ class Counter(History):
 
 
 def _short(value):
-    return "nothing" if value is None else repr(value[:80])
+    return "nothing" if value is None else repr(value[:40])

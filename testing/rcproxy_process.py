@@ -92,7 +92,8 @@ class RcproxyProcess:
         return False
 
     def client(self, timeout_s=30):
-        return RespClient(self.address, timeout_s)
+        password = self._flags.get("requirepass")
+        return RespClient(self.address, timeout_s, login=("default", password) if password else None)
 
     @property
     def pid(self):

@@ -7,9 +7,12 @@
         relay.set(node.address, is_refused=True)           # Connections are reset, and no new ones accepted.
         relay.heal()
 
-It stands in for the kernel's netem, which is not there everywhere: a process that forwards bytes, one port for each
-node. Bytes are never lost or reordered within a connection, as TCP sees to that; what is lost comes later, and holds
-up what is behind it. When one side has closed, what was on its way to the other is dropped, not delivered late.
+A process that forwards bytes, one port for each node. Bytes are never lost or reordered within a connection, as TCP
+sees to that; what is lost comes later, and holds up what is behind it. When one side has closed, what was on its way to
+the other is dropped, not delivered late.
+
+With a `kernel` (testing/bad_network.py, in a namespace of its own) that does to the packets of these ports what it can
+do, and the relay only the rest.
 """
 
 import asyncio
@@ -36,9 +39,11 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Relay:
     """The process, and what is asked of it. One thread at a time."""
 
-    def __init__(self, addresses, seed=1):
+    def __init__(self, addresses, seed=1, kernel=None):
         self._addresses = list(addresses)
         self._seed = seed
+        self._kernel_class = kernel
+        self._kernel = None
         self._process = None
         self._control = None
         self._ports = {}
@@ -52,12 +57,16 @@ class Relay:
             self._ports = places["ports"]
             with socket.create_connection(("127.0.0.1", places["control"]), timeout=20) as control:
                 self._control = control.makefile("rw")  # Keeps it open.
+            if self._kernel_class is not None:
+                self._kernel = self._kernel_class(self._ports.values()).__enter__()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
+        if self._kernel is not None:
+            self._kernel.__exit__()
         if self._control is not None:
             self._control.close()
         processes.end(self._process, grace_s=5)
@@ -75,7 +84,12 @@ class Relay:
 
     def set(self, node_address, **conditions):
         """What is not named becomes normal again."""
-        self._ask({"node": node_address, "conditions": conditions})
+        by_kernel = {}
+        if self._kernel is not None:
+            by_kernel = {name: value for name, value in conditions.items() if name in self._kernel.CONDITIONS}
+            self._kernel.set(self._ports[node_address], **by_kernel)
+        by_itself = {name: value for name, value in conditions.items() if name not in by_kernel}
+        self._ask({"node": node_address, "conditions": by_itself})
 
     def reset(self, node_address):
         """Every connection to the node ends at once, for both sides."""

@@ -1,12 +1,20 @@
-"""The relay between rcproxy and the nodes carries what it is given, and does what it is asked to."""
+"""The relay between rcproxy and the nodes carries what it is given, and does what it is asked to; by itself and, where
+there is one, with a kernel that loses packets."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import unittest
 
+from testing import bad_network
 from testing.background import LoopbackServer
 from testing.relay import Relay
+
+# Set where this runs in a namespace of its own.
+KIND = os.environ.get("RCPROXY_TEST_NETWORK", "relay")
 
 
 class _Echo(LoopbackServer):
@@ -36,7 +44,7 @@ class _Echo(LoopbackServer):
 class RelayTest(unittest.TestCase):
     def setUp(self):
         self.echo = self.enterContext(_Echo())
-        self.relay = self.enterContext(Relay([self.echo.address]))
+        self.relay = self.enterContext(Relay([self.echo.address], kernel=bad_network.in_kernel(KIND)))
 
     def connect(self):
         host, _, port = self.relay.address_of(self.echo.address).rpartition(":")
@@ -74,9 +82,9 @@ class RelayTest(unittest.TestCase):
 
     def test_what_is_lost_is_repeated_later_and_holds_up_the_rest(self):
         connection = self.connect()
-        self.relay.set(self.echo.address, loss=0.5)
+        self.relay.set(self.echo.address, loss=0.3)
         began = time.monotonic()
-        for i in range(4):
+        for i in range(20):
             connection.sendall(b"%02d" % i)
             self.hear(connection, b"%02d" % i)
         self.assertGreater(time.monotonic() - began, 0.2)
@@ -109,6 +117,7 @@ class RelayTest(unittest.TestCase):
         connection.sendall(b"again")
         self.hear(connection, b"again")
 
+    @unittest.skipIf(KIND != "relay", "the packets are still to be repeated, and arrive")
     def test_one_that_left_takes_along_what_was_on_its_way(self):
         connection = self.connect()
         connection.sendall(b"x")
@@ -132,6 +141,66 @@ class RelayTest(unittest.TestCase):
         )
         self.assertTrue(self.relay.leads_to(self.echo.address))
         self.assertFalse(self.relay.leads_to("127.0.0.1:1"))
+
+
+class KernelTest(unittest.TestCase):
+    """What bad_network finds here."""
+
+    @staticmethod
+    def names_of_namespaces():
+        """Those that processes are in."""
+        names = set()
+        for entry in os.listdir("/proc"):
+            try:
+                names.add(os.readlink(f"/proc/{entry}/ns/net"))
+            except OSError:
+                pass  # No process, one that has ended, or somebody else's.
+        return names
+
+    def kinds(self):
+        kinds = [kind for kind in bad_network.possible() if bad_network.in_kernel(kind)]
+        if not kinds:
+            self.skipTest("no namespaces, or nothing in this kernel that drops packets")
+        return kinds
+
+    def test_there_is_always_a_way(self):
+        self.assertIn("relay", bad_network.possible())
+        self.assertIsNone(bad_network.in_kernel("relay"))
+        self.assertEqual(bad_network.own_namespace("relay"), [])
+
+    @unittest.skipIf(KIND != "relay", "it is what runs")
+    def test_the_relay_does_the_same_with_a_kernel_that_loses_packets(self):
+        for kind in self.kinds():
+            with self.subTest(kind=kind):
+                test = [sys.executable, "-m", "unittest", "testing.relay_test.RelayTest"]
+                environment = {**bad_network.environment(), "RCPROXY_TEST_NETWORK": kind}
+                done = subprocess.run(bad_network.own_namespace(kind) + test, env=environment, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200)  # fmt: skip
+                print(f"{kind}: {done.stdout}")
+                self.assertEqual(done.returncode, 0, done.stdout)
+
+    @unittest.skipIf(KIND != "relay", "it is what runs")
+    def test_a_namespace_is_gone_with_its_processes(self):
+        command = bad_network.own_namespace(self.kinds()[0]) + ["sh", "-c", "readlink /proc/self/ns/net; exec sleep 60"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=bad_network.environment())
+        try:
+            name = process.stdout.readline().strip()
+            self.assertNotEqual(name, os.readlink("/proc/self/ns/net"))
+            self.assertIn(name, self.names_of_namespaces())
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        self.assertNotIn(name, self.names_of_namespaces())
+
+    def test_what_tc_is_told_is_what_it_takes(self):
+        """All but netem itself, which not every kernel has."""
+        lines = "".join(f"{line}\n" for line in bad_network.Netem([12345, 12346]).setup("pfifo"))
+        command = bad_network.own_namespace(self.kinds()[0]) + ["tc", "-batch", "-"]
+        done = subprocess.run(command, input=lines, text=True, capture_output=True, env=bad_network.environment())
+        if "kind is unknown" in done.stderr:
+            self.skipTest("this kernel has no HTB")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), lines)
 
 
 if __name__ == "__main__":
