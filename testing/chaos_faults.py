@@ -17,10 +17,30 @@ import time
 from testing.chaos_excuses import Excuses
 from testing.cluster import Cluster, ClusterError, Node
 from testing.harness_load import Load
-from testing.resp_client import RespError
+from testing.resp_client import RespClient, RespError
+
+# What is left of an rcproxy's work when one client asks for it, and there is no other.
+_AT_REST = {"clients_connected": 1, "requests_in_flight": 1, "requests_held": 0, "own_connections": 0}
 
 # What clients may see while a part of the cluster does not serve.
 DOCUMENTED_ERRORS = re.compile(r"CLUSTERDOWN |LOADING |TRYAGAIN |ERR upstream ")
+
+
+def what_is_left(proxy_address, patience_s=10):
+    """Problems: everything that requests took has to be given back soon after the last client but us has gone."""
+    with RespClient(proxy_address) as client:
+        deadline = time.monotonic() + patience_s
+        while (left := _work_of(client)) != _AT_REST:
+            if time.monotonic() > deadline:
+                return [f"rcproxy is not at rest {patience_s} s after the load has ended: {left}"]
+            time.sleep(0.1)
+    return []
+
+
+def _work_of(client):
+    lines = client.ok("INFO", "proxy").decode().splitlines()
+    told = dict(line.removeprefix("rcproxy_").split(":", 1) for line in lines if ":" in line)
+    return {name: int(told[name]) for name in _AT_REST}
 
 
 class RemoteNode(Node):

@@ -1,8 +1,8 @@
 """Load that checks what it reads: clients that know what every reply has to be (testing/harness_model.py).
 
-Each thread has one connection and keys of its own. Requests go out in pipelines; replies must come in their order. A
-value names its key, so a reply that belongs to another request is recognised as such. Reads have to show the newest
-writes: for an rcproxy that reads from replicas they do not.
+Each thread has one connection, every second one in RESP3, and keys of its own. Requests go out in pipelines; replies
+must come in their order. A value names its key, so a reply that belongs to another request is recognised as such. Reads
+have to show the newest writes: for an rcproxy that reads from replicas they do not.
 """
 
 import collections
@@ -103,6 +103,7 @@ class _Worker(threading.Thread):
         self._left = []  # Histories of keys that are not written any more.
         self._depth = depth
         self._serial = 0
+        self._protocol = 2 + seed % 2
 
     @staticmethod
     def _kind(index):
@@ -128,7 +129,10 @@ class _Worker(threading.Thread):
                 return
 
     def _connect(self, address):
-        return RespClient(address, timeout_s=60, login=self._login)
+        client = RespClient(address, timeout_s=60, login=self._login)
+        if self._protocol == 3:
+            client.ok("HELLO", 3)
+        return client
 
     def read_all(self, address):
         """Reads every key once more, from wherever `address` is."""
