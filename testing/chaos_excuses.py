@@ -33,7 +33,7 @@ class Excuses:
             self._windows.append(window)
 
     def expect(self, nodes):
-        """They become, or are, primaries on purpose."""
+        """They become, or are, primaries on purpose, until the next note_elections()."""
         self._known |= {node.id for node in nodes}
 
     def note_elections(self):
@@ -44,7 +44,8 @@ class Excuses:
         elected = [node for node in self._cluster.primaries() if node.id not in self._known]
         if elected:
             self._cluster.wait_until_ok(60)
-            self.expect(elected)
+        # Who is none any more may be elected once more.
+        self._known = {node.id for node in self._cluster.primaries()}
         for node in elected:
             window = LossWindow(self._cluster.slots_of(node), since)
             window.end()

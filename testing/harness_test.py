@@ -281,7 +281,7 @@ class FakeCluster:
         pass
 
     def fail_over(self):
-        self.first.slots, self.replica.slots = [], self.first.slots
+        self.first.slots, self.replica.slots = self.replica.slots, self.first.slots
 
 
 class ExcusesTest(unittest.TestCase):
@@ -329,6 +329,8 @@ class ExcusesTest(unittest.TestCase):
         self.assertEqual(self.excuses.note_elections(), [self.cluster.replica])
         self.assert_covered(1, 1)
         self.assertEqual(self.excuses.note_elections(), [])
+        self.cluster.fail_over()
+        self.assertEqual(self.excuses.note_elections(), [self.cluster.first], "it was one before")
 
     def test_a_fault_that_fails_excuses_what_comes_later(self):
         with self.assertRaises(ValueError), self.excuses.fault_at(self.cluster.first):
