@@ -66,7 +66,7 @@ class SlotMigration:
         it without the slot, doubts for good that it owns the slot (redis 7.0, owner_not_claiming_slot); and gives
         the slot away to an old message of a former owner when it owns it itself one day.
         """
-        self._wait_for_epochs(target)
+        self.wait_for_epochs(target)
         finish = [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots]
         _check_all(target.pipeline(finish))
         moved = set(slots)
@@ -77,7 +77,7 @@ class SlotMigration:
         for reply in source.pipeline(finish):  # It is no longer migrating.
             _allow_demoted(reply)
 
-    def _wait_for_epochs(self, target):
+    def wait_for_epochs(self, target):
         """Until `target` has heard of every epoch there is.
 
         A target that believes its own epoch to be the highest does not raise it, and a node that then hears

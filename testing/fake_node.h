@@ -96,6 +96,8 @@ class FakeNode {
   void DropShardChannels(uint16_t slot);
   // An event of a key, told to this node's own clients.
   void PublishHere(const std::string& channel, const std::string& message);
+  // A message to a shard channel, told to this node's own clients.
+  void PublishToShard(const std::string& channel, const std::string& message);
   // Connections that are subscribed to the channel or pattern; `kind` as Connection::channels.
   size_t Subscribers(size_t kind, const std::string& name) const;
   // A key has changed, told to connections that track it (CLIENT TRACKING).
@@ -162,6 +164,8 @@ class FakeNode {
   bool AnswerPubSub(Connection& connection, const FakeArgs& args);
   void Subscribe(Connection& connection, size_t kind, const std::string& name);
   void Unsubscribe(Connection& connection, size_t kind, const std::string& name);
+  void EndSubscription(Connection& connection, size_t kind, const std::string& name);
+  bool SendsElsewhere(Connection& connection, const std::string& shard_channel);
   void Publish(std::string_view word, size_t kind, const FakeArgs& args);
   // fake_tracking.cc
   std::string AnswerClient(Connection& connection, const FakeArgs& args);

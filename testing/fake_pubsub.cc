@@ -52,19 +52,28 @@ bool FakeNode::AnswerPubSub(Connection& connection, const FakeArgs& args) {
   return false;
 }
 
-void FakeNode::Subscribe(Connection& connection, size_t kind, const std::string& name) {
-  const uint16_t slot = cluster::HashSlot(name);
+bool FakeNode::SendsElsewhere(Connection& connection, const std::string& shard_channel) {
+  const uint16_t slot = cluster::HashSlot(shard_channel);
   const FakeMember* owner = view_.OwnerOf(slot);
-  if (kind == kShardChannels && owner != &member_) {
-    if (owner == nullptr) return Send(connection, "-CLUSTERDOWN Hash slot not served\r\n");
-    return Send(connection, Concat("-MOVED ", slot, " ", owner->Address(), "\r\n"));
-  }
+  if (owner == &member_) return false;
+  Send(connection, owner == nullptr ? std::string("-CLUSTERDOWN Hash slot not served\r\n")
+                                    : Concat("-MOVED ", slot, " ", owner->Address(), "\r\n"));
+  return true;
+}
+
+void FakeNode::Subscribe(Connection& connection, size_t kind, const std::string& name) {
+  if (kind == kShardChannels && SendsElsewhere(connection, name)) return;
   connection.channels[kind].insert(name);
   Send(connection,
        Confirmation(Concat(kPrefixes[kind], "subscribe"), name, connection.channels[kind].size()));
 }
 
 void FakeNode::Unsubscribe(Connection& connection, size_t kind, const std::string& name) {
+  if (kind == kShardChannels && SendsElsewhere(connection, name)) return;
+  EndSubscription(connection, kind, name);
+}
+
+void FakeNode::EndSubscription(Connection& connection, size_t kind, const std::string& name) {
   connection.channels[kind].erase(name);
   Send(connection, Confirmation(Concat(kPrefixes[kind], "unsubscribe"), name,
                                 connection.channels[kind].size()));
@@ -84,11 +93,19 @@ void FakeNode::PublishHere(const std::string& channel, const std::string& messag
   }
 }
 
+void FakeNode::PublishToShard(const std::string& channel, const std::string& message) {
+  for (const auto& connection : connections_) {
+    if (connection->channels[kShardChannels].count(channel) != 0)
+      Send(*connection,
+           Concat("*3\r\n", BulkReply("smessage"), BulkReply(channel), BulkReply(message)));
+  }
+}
+
 void FakeNode::DropShardChannels(uint16_t slot) {
   for (const auto& connection : connections_) {
     const std::set<std::string> names = connection->channels[kShardChannels];
     for (const std::string& name : names) {
-      if (cluster::HashSlot(name) == slot) Unsubscribe(*connection, kShardChannels, name);
+      if (cluster::HashSlot(name) == slot) EndSubscription(*connection, kShardChannels, name);
     }
   }
 }

@@ -56,9 +56,14 @@ TEST_F(FakePubSubTest, PatternsAreBeginnings) {
 TEST_F(FakePubSubTest, ShardChannelsBelongToTheOwnerOfTheirSlot) {
   EXPECT_EQ(Ask(to_a_, "SSUBSCRIBE foo"), "-MOVED 12182 127.0.0.1:7001\r\n");
   EXPECT_EQ(Ask(to_b_, "SSUBSCRIBE foo"), "*3\r\n$10\r\nssubscribe\r\n$3\r\nfoo\r\n:1\r\n");
+  b_.PublishToShard("foo", "hi");
+  schedule_.RunFor(kMillisecond);
+  EXPECT_EQ(to_b_->Take(), "*3\r\n$8\r\nsmessage\r\n$3\r\nfoo\r\n$2\r\nhi\r\n");
   b_.DropShardChannels(cluster::HashSlot("foo"));
   schedule_.RunFor(kMillisecond);
   EXPECT_EQ(to_b_->Take(), "*3\r\n$12\r\nsunsubscribe\r\n$3\r\nfoo\r\n:0\r\n");
+  cluster_.AssignSlots(12182, 12182, a_);
+  EXPECT_EQ(Ask(to_b_, "SUNSUBSCRIBE foo"), "-MOVED 12182 127.0.0.1:7000\r\n");
 }
 
 }  // namespace

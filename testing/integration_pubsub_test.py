@@ -190,6 +190,27 @@ class PubSubTest(Subscribing):
                 pass
         self.assertGreater(self.counter("subscriptions_interrupted"), 0)
 
+    def test_a_shard_channel_whose_old_owner_learns_of_the_move_last(self):
+        node = self.cluster.nodes[0]
+        slot = node.command("CLUSTER", "KEYSLOT", "{late}")
+        source, target = self.owner_and_another("{late}")
+        stays = next(name for name in map(str, range(1000)) if self.node_of(name) is source)
+        client = self.subscribed("SSUBSCRIBE", "{late}", stays)
+        interrupted = self.counter("subscriptions_interrupted")
+        self.cluster.begin_migration(slot, source, target)
+        self.cluster.wait_for_epochs(target)
+        self.cluster.pause(source)
+        target.command("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        self.client.ok("PROXY", "REFRESH")
+        self.eventually(lambda: target.command("PUBSUB", "SHARDNUMSUB", "{late}")[1] == 1)
+        self.cluster.resume(source)
+        self.cluster.wait_until_all_know(target)
+        for name in ("{late}", stays):
+            self.eventually(lambda name=name: self.client.command("SPUBLISH", name, "now") == 1)
+            self.assertEqual(client.read_reply(), [b"smessage", name.encode(), b"now"])
+        self.assertEqual(self.counter("subscriptions_interrupted"), interrupted)
+        self.assertEqual(self.counter("upstream_protocol_errors"), 0)
+
     def test_events_of_keys_come_from_all_primaries(self):
         for node in self.cluster.primaries():
             node.command("CONFIG", "SET", "notify-keyspace-events", "KEA")

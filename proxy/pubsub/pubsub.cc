@@ -34,11 +34,20 @@ bool IsPassing(std::string_view error) {
 class SubscriptionQuestion final : public InternalReply {
  public:
   // `channel` is nullptr for UNSUBSCRIBE.
-  SubscriptionQuestion(PubSub& pubsub, UpstreamNode* node, Channel* channel, std::string_view name)
-      : pubsub_(pubsub), node_(node), channel_(channel), name_(name) {}
+  SubscriptionQuestion(PubSub& pubsub, UpstreamNode* node, Channel* channel)
+      : pubsub_(pubsub), node_(node), channel_(channel) {}
 
-  bool Unsubscribes(std::string_view name) const { return is_unsubscribe_ && name == name_; }
   void Forget() { channel_ = nullptr; }
+
+  // Whether `frame` is what is waited for. A node whose slot leaves ends the subscription in the
+  // same words as it answers SUNSUBSCRIBE, and refuses the latter then. So only the answer to the
+  // PING behind SUNSUBSCRIBE counts; a refusal of it is the second refusal, or follows an end.
+  bool IsAnsweredBy(std::string_view frame) {
+    if (!marked_ || !frame.starts_with('-')) return true;
+    return std::exchange(has_left_, true) && !IsPassing(frame);
+  }
+  void SetMarked() { marked_ = true; }
+  void NoteLeft() { has_left_ = true; }
 
   void OnReply(std::string_view reply) override {
     if (channel_ != nullptr) {
@@ -61,8 +70,8 @@ class SubscriptionQuestion final : public InternalReply {
   PubSub& pubsub_;
   UpstreamNode* const node_;
   Channel* channel_;
-  const bool is_unsubscribe_ = channel_ == nullptr;
-  const std::string name_;
+  bool marked_ = false;    // SUNSUBSCRIBE with a PING behind it.
+  bool has_left_ = false;  // The node has said something that may be about SUNSUBSCRIBE.
 };
 
 PubSub::PubSub(Resources& resources, RoutingTable& table, Router& router, TopologySource& topology,
@@ -217,16 +226,15 @@ void PubSub::Settle(Channel* channel) {
     if (channel->FeedFrom(node) == nullptr && node->subscription_link().CanAccept()) {
       channel->feeds.push_back({node, nullptr});
       ++nodes_[node];
-      channel->feeds.back().question =
-          Ask(node, channel, SubscribeWord(channel->kind), channel->name);
+      channel->feeds.back().question = Ask(node, channel);
     }
     const Channel::Feed* feed = channel->FeedFrom(node);
     settled &= feed != nullptr && feed->question == nullptr;
   }
+  if (settled) EndFeedsOutside(channel, wanted_);
   Choose(channel);
   if (!settled) return Unsettle(channel, resources_.config.retry_delay_ms * kNsPerMs);
   if (!channel->IsSettled()) channel->ListLink<InUnsettled>::Unlink();
-  EndFeedsOutside(channel, wanted_);
   TellWaiters(channel, {});
 }
 
@@ -296,8 +304,14 @@ void PubSub::EndFeedsOutside(Channel* channel, const std::vector<UpstreamNode*>&
 void PubSub::EndFeed(const Channel::Feed& feed, const Channel& channel) {
   if (feed.question != nullptr) feed.question->Forget();
   --nodes_[feed.node];
-  if (feed.node->subscription_link().CanAccept())
-    Ask(feed.node, nullptr, UnsubscribeWord(channel.kind), channel.name);
+  if (!feed.node->subscription_link().CanAccept()) return;
+  auto* question = new SubscriptionQuestion(*this, feed.node, nullptr);
+  std::string command = resp::CommandOf({UnsubscribeWord(channel.kind), channel.name});
+  if (channel.kind == ChannelKind::kShard) {
+    command += resp::CommandOf({"PING"});
+    question->SetMarked();
+  }
+  Send(feed.node, command, question);
 }
 
 void PubSub::DropFeed(Channel* channel, const UpstreamNode* node) {
@@ -327,20 +341,20 @@ void PubSub::TellWaiters(Channel* channel, std::string_view error) {
 bool PubSub::OnFrame(UpstreamConnection* link, Chunk* chunk, std::string_view frame,
                      const Request* awaited) {
   const SubscriptionFrame parsed = ParseSubscriptionFrame(frame);
+  const bool is_asked = awaited != nullptr && awaited->internal != &ignored_;
+  auto* question = is_asked ? static_cast<SubscriptionQuestion*>(awaited->internal) : nullptr;
   switch (parsed.type) {
     case SubscriptionFrame::Type::kReply:
-      return true;
+      return question == nullptr || question->IsAnsweredBy(frame);
     case SubscriptionFrame::Type::kMessage:
       Deliver(link->node(), parsed, chunk, frame);
       return false;
     case SubscriptionFrame::Type::kShardUnsubscribed:
-      break;
+      if (question != nullptr) question->NoteLeft();
+      OnSlotLeft(link->node(), parsed.name);
+      return false;
   }
-  if (awaited != nullptr && awaited->internal != &ignored_ &&
-      static_cast<const SubscriptionQuestion*>(awaited->internal)->Unsubscribes(parsed.name))
-    return true;
-  OnSlotLeft(link->node(), parsed.name);
-  return false;
+  return true;
 }
 
 void PubSub::Deliver(const UpstreamNode& node, const SubscriptionFrame& message, Chunk* chunk,
@@ -415,10 +429,9 @@ void PubSub::OnTopologyChanged() {
 
 // ---- questions
 
-SubscriptionQuestion* PubSub::Ask(UpstreamNode* node, Channel* channel, std::string_view word,
-                                  std::string_view name) {
-  auto* question = new SubscriptionQuestion(*this, node, channel, name);
-  Send(node, resp::CommandOf({word, name}), question);
+SubscriptionQuestion* PubSub::Ask(UpstreamNode* node, Channel* channel) {
+  auto* question = new SubscriptionQuestion(*this, node, channel);
+  Send(node, resp::CommandOf({SubscribeWord(channel->kind), channel->name}), question);
   return question;
 }
 

@@ -100,8 +100,7 @@ class PubSub final : public SubscriptionSink {
   void EndFeed(const Channel::Feed& feed, const Channel& channel);
   void OnSlotLeft(const UpstreamNode& node, std::string_view name);
   void TellWaiters(Channel* channel, std::string_view error);
-  SubscriptionQuestion* Ask(UpstreamNode* node, Channel* channel, std::string_view word,
-                            std::string_view name);
+  SubscriptionQuestion* Ask(UpstreamNode* node, Channel* channel);
   void Send(UpstreamNode* node, std::string_view command, InternalReply* reply);
   void ArmPing();
   void PingNodes();

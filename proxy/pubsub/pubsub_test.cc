@@ -130,6 +130,58 @@ TEST_F(PubSubTest, AShardChannelIsAskedForAtTheOwnerOfItsSlotAndFollowsIt) {
   EXPECT_EQ(after.Subscribers(kShardChannels, "k"), 0u);
 }
 
+// Two shard channels of one node, of which the slot of one moves while the node hangs; rcproxy
+// knows before the node does.
+class ShardChannelMovesTest : public PubSubTest {
+ protected:
+  static std::string ShardMessage(std::string_view channel, std::string_view text) {
+    return "*3\r\n" + Bulk("smessage") + Bulk(channel) + Bulk(text);
+  }
+  void Move() {
+    Start();
+    before = &cluster.OwnerOf("k");
+    after = &cluster.node(before->name() == "A" ? "B" : "A");
+    while (&cluster.OwnerOf(stays) != before) stays += "x";
+    client = Subscribed("SSUBSCRIBE k", Confirmation("ssubscribe", "k", 1));
+    EXPECT_EQ(Say(client, "SSUBSCRIBE " + stays), Confirmation("ssubscribe", stays, 2));
+    before->SetPaused(true);
+    cluster.AssignSlots(slot, slot, *after);
+    worker().RefreshTopology();
+    RunUntil([this] { return after->Subscribers(kShardChannels, "k") == 1; });
+    RunFor(100 * kMillisecond);
+  }
+  void ExpectHeard(sim::FakeNode& node, const std::string& channel) {
+    node.PublishToShard(channel, "hi");
+    EXPECT_EQ(Heard(client), ShardMessage(channel, "hi"));
+  }
+
+  const uint16_t slot = cluster::HashSlot("k");
+  std::string stays = "s";
+  sim::FakeNode* before = nullptr;
+  sim::FakeNode* after = nullptr;
+  sim::SimPeer* client = nullptr;
+};
+
+TEST_F(ShardChannelMovesTest, ItIsHeardFromTheNewOwnerAtOnce) {
+  Move();
+  ExpectHeard(*after, "k");
+}
+
+TEST_F(ShardChannelMovesTest, TheNodeEndsItAndRefusesToEndItAgain) {
+  Move();
+  before->DropShardChannels(slot);
+  before->SetPaused(false);
+  RunFor(3 * kSecond);  // PINGs follow.
+  EXPECT_EQ(stats.upstream_protocol_errors.value(), 0u);
+  EXPECT_EQ(stats.subscriptions_interrupted.value(), 0u) << "of the other channel, too";
+  ExpectHeard(*after, "k");
+  ExpectHeard(*before, stays);
+  EXPECT_EQ(Say(client, "SUNSUBSCRIBE " + stays), Confirmation("sunsubscribe", stays, 1));
+  RunFor(kSecond);
+  EXPECT_EQ(before->Subscribers(kShardChannels, stays), 0u);
+  EXPECT_EQ(stats.upstream_protocol_errors.value(), 0u);
+}
+
 TEST_F(PubSubTest, AConnectionThatCarriesNothingIsClosed) {
   Start();
   const size_t before = stats.upstream_connections.value();
