@@ -350,10 +350,21 @@ void Router::NoteUnreachable(Request* request) {
   topology_.RequestRefresh();  // Perhaps another node has taken over.
 }
 
+namespace {
+
+// What nodes replicate: not what is set at each node, asked of it or published.
+bool MayWriteKeys(const CommandSpec& spec) {
+  if (spec.Has(cluster::kFlagWrite)) [[likely]]
+    return true;
+  return spec.route == Route::kKeyed || spec.route == Route::kTransaction;  // A script, EXEC.
+}
+
+}  // namespace
+
 // Kept out of the way of reads.
 [[gnu::noinline]] void Router::NoteWrite(const Request* request, const UpstreamNode& node) {
   ReplyQueue* client = ClientOf(request);
-  if (client == nullptr) return;
+  if (client == nullptr || !MayWriteKeys(*request->spec)) return;
   client->writes().Note(node.write_mark(), resources_.writes);
   const Config& config = resources_.config;
   if (config.read_your_writes_ms > 0 || config.read_your_writes_by_offset)

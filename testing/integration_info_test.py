@@ -125,6 +125,13 @@ class InfoTest(IntegrationTest):
             self.assertLess(time.monotonic() - begin, 0.5, "not once a second")
         self.assertIn(self.client.ok("WAIT", 0, 0), (0, 1))
 
+    def test_what_all_nodes_are_told_is_not_waited_for(self):
+        for told in (("SCRIPT", "LOAD", "return 1"), ("PROXY", "NODES", "CONFIG", "GET", "maxmemory")):
+            with self.proxy.client() as client:
+                client.ok("SET", "one", "v")
+                client.ok(*told)
+                self.assertEqual(client.ok("WAIT", 1, 5000), 1, told)
+
     def test_writes_are_on_the_replicas_when_wait_says_so(self):
         for round_number in range(30):
             keys = [f"{round_number}:{i}" for i in range(20)]

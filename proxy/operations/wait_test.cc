@@ -138,6 +138,32 @@ TEST_F(WaitTest, ReadsAreNoWrites) {
   EXPECT_EQ(client.replies.writes().nodes(), 0u) << "and WAIT is none";
 }
 
+// Asked of replicas as well, which are no primaries that could be lost.
+TEST_F(WaitTest, WhatAllNodesAreToldIsNoWrite) {
+  OpenAll();
+  for (const char* command : {"SCRIPT FLUSH", "PROXY NODES CONFIG GET maxmemory", "PUBLISH c m"}) {
+    Send(command);
+    Settle();
+    for (NodeForTest* node : {&a, &b, &c}) {
+      if (!node->Take().empty()) Reply(*node, "+OK\r\n");
+    }
+    EXPECT_NE(client.Take(), "") << command;
+    EXPECT_EQ(client.replies.writes().nodes(), 0u) << command;
+  }
+}
+
+TEST_F(WaitTest, AScriptIsAWrite) {
+  OpenAll();
+  Send(std::string("EVAL x 1 ") + kKeyOfB);
+  Settle();
+  b.Take();
+  Reply(b, ":1\r\n");
+  EXPECT_EQ(client.Take(), ":1\r\n");
+  Begin("WAIT 1 0");
+  Offsets(b, 9, {9});
+  EXPECT_EQ(client.Take(), ":1\r\n");
+}
+
 TEST_F(WaitTest, AWriteThatWasRedirectedCountsWhereItWent) {
   OpenAll();
   Send(std::string("SET ") + kKeyOfA + " v");
