@@ -46,12 +46,17 @@ class Netem:
             for side in ("dport", "sport"):
                 yield f"filter add dev lo parent 1: protocol ip u32 match ip {side} {port} 0xffff flowid 1:{minor}"
 
-    def set(self, port, delay_ms=0, jitter_ms=0, loss=0.0, is_stalled=False):
+    @staticmethod
+    def discipline(delay_ms=0, jitter_ms=0, loss=0.0, is_stalled=False):
+        """As arguments for tc."""
+        lost = "100%" if is_stalled else f"{100 * loss:.2f}%"
+        return ["netem", "limit", "10000", "delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", lost]
+
+    def set(self, port, **conditions):
         """Of the packets to and from a port. What is not named becomes normal again."""
         minor = self._minors[port]
-        lost = "100%" if is_stalled else f"{100 * loss:.2f}%"
-        _run(["tc", "qdisc", "change", "dev", "lo", "parent", f"1:{minor}", "handle", f"f{minor}:", "netem",
-              "limit", "10000", "delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", lost])  # fmt: skip
+        place = ["dev", "lo", "parent", f"1:{minor}", "handle", f"f{minor}:"]
+        _run(["tc", "qdisc", "change", *place, *self.discipline(**conditions)])
 
 
 class Nftables:

@@ -193,14 +193,26 @@ class KernelTest(unittest.TestCase):
             process.stdout.close()
         self.assertNotIn(name, self.names_of_namespaces())
 
-    def test_what_tc_is_told_is_what_it_takes(self):
-        """All but netem itself, which not every kernel has."""
-        lines = "".join(f"{line}\n" for line in bad_network.Netem([12345, 12346]).setup("pfifo"))
-        command = bad_network.own_namespace(self.kinds()[0]) + ["tc", "-batch", "-"]
+    def tc(self, *arguments, lines=""):
+        """Returns why it failed, "" if it did not."""
+        command = bad_network.own_namespace(self.kinds()[0]) + ["tc", *arguments]
         done = subprocess.run(command, input=lines, text=True, capture_output=True, env=bad_network.environment())
-        if "kind is unknown" in done.stderr:
+        return "" if done.returncode == 0 else done.stderr
+
+    def test_tc_takes_what_it_is_told_about_the_ports(self):
+        lines = "".join(f"{line}\n" for line in bad_network.Netem([12345, 12346]).setup("pfifo"))
+        problem = self.tc("-batch", "-", lines=lines)
+        if "kind is unknown" in problem:
             self.skipTest("this kernel has no HTB")
-        self.assertEqual((done.returncode, done.stderr), (0, ""), lines)
+        self.assertEqual(problem, "")
+
+    def test_tc_takes_what_it_is_told_about_netem(self):
+        """It understands the words, whether this kernel knows netem or not."""
+        for conditions in ({}, {"delay_ms": 20, "jitter_ms": 5}, {"loss": 0.123}, {"is_stalled": True}):
+            words = bad_network.Netem.discipline(**conditions)
+            problem = self.tc("qdisc", "add", "dev", "lo", "root", *words)
+            self.assertIn(problem, ("", "Error: Specified qdisc kind is unknown.\n"), words)
+            self.assertIn("What is", self.tc("qdisc", "add", "dev", "lo", "root", *words, "nonsense"))
 
 
 if __name__ == "__main__":
