@@ -328,9 +328,10 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   if (node->has_standing_queue() && MustRefuse(link, request)) [[unlikely]]
     return nullptr;
   if (link.state() == UpstreamConnection::State::kReady) return &link;
-  // Whoever comes first has it opened; others wait for that as for a primary that is not there.
-  const bool opens = link.state() == UpstreamConnection::State::kIdle;
-  if (link.CanAccept() && (opens || hold_.HasRoom(HoldShard(*request), 0, node->waiting())))
+  // A node that was well opens a connection at once. For another the first has it tried, and the
+  // others wait as for one that is not there.
+  const bool tries = link.state() == UpstreamConnection::State::kIdle || !node->HasFailed();
+  if (link.CanAccept() && (tries || hold_.HasRoom(HoldShard(*request), 0, node->waiting())))
     return &link;
   NoteUnreachable(request);
   return nullptr;

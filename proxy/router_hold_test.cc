@@ -95,13 +95,19 @@ TEST_F(RouterHoldTest, BytesAreLimited) {
 
 TEST_F(RouterHoldTest, WhatWaitsForAConnectionToOpenIsPartOfTheWindow) {
   sim.config.hold_requests_max = 3;
+  sim.config.connect_timeout_ms = 100;
   sim.network.SetConnectMode(a.address(), sim::ConnectMode::kSilent);
   SendToA(5);
+  EXPECT_EQ(table.NodeAt(AddressOf('A'))->waiting().requests, 5u) << "nothing says it is not well";
+  ASSERT_TRUE(sim.RunUntil([this] { return clients[4]->HasOutput(); }));
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(clients[i]->HasOutput());
   EXPECT_EQ(clients[3]->Take(), kErrorShed);
   EXPECT_EQ(clients[4]->Take(), kErrorShed);
+  ASSERT_TRUE(
+      sim.RunUntil([this] { return table.NodeAt(AddressOf('A'))->waiting().requests == 3; }));
   EXPECT_EQ(sim.stats.requests_held.value(), 0u);
-  EXPECT_EQ(table.NodeAt(AddressOf('A'))->waiting().requests, 3u);
+  SendToA(1);
+  EXPECT_EQ(clients[5]->Take(), kErrorShed);
   SendNow("GET c");
   EXPECT_EQ(b.Take(), Wire("GET c"));
 }

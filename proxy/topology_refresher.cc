@@ -19,6 +19,8 @@ constexpr int64_t kNsPerMs = 1'000'000;
 // Nodes of the map that one round may come to ask, for each view that it wants: in a large cluster
 // of which many nodes are gone, the seeds get their turn soon.
 constexpr size_t kDrawnPerView = 3;
+// Who has not answered by then may be hanging: another is asked as well.
+constexpr int64_t kPatienceNs = 50 * kNsPerMs;
 
 constexpr std::string_view kShardsCommand = "*2\r\n$7\r\nCLUSTER\r\n$6\r\nSHARDS\r\n";
 constexpr std::string_view kSlotsCommand = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
@@ -89,6 +91,7 @@ struct TopologyRefresher::Question final : InternalReply {
   int replies_seen = 0;
   Outcome outcome = Outcome::kOpen;
   int64_t deadline_ns = 0;
+  int64_t slow_at_ns = 0;  // From then on another may be asked beside it.
   NodeView view;
 };
 
@@ -169,7 +172,8 @@ std::vector<NodeAddress> TopologyRefresher::DrawCandidates() {
 // Sees to it that as many nodes are asked as views are wanted, while there is no map; decides when
 // half of them have told (at the start, more than that), or nobody else will.
 void TopologyRefresher::Proceed() {
-  while (deciding_ && views_.size() + UnderWay() < asked_max_ && !candidates_.empty()) {
+  while (deciding_ && views_.size() + UnderWay() - Slow() < asked_max_ &&
+         UnderWay() < 2 * asked_max_ && !candidates_.empty()) {
     const NodeAddress address = std::move(candidates_.back());
     candidates_.pop_back();
     if (MayAsk(address)) Ask(address);
@@ -190,9 +194,12 @@ bool TopologyRefresher::MayAsk(const NodeAddress& address) {
 
 void TopologyRefresher::Ask(const NodeAddress& address) {
   auto* question = new Question(this, address);
-  question->deadline_ns = resources_.io.NowNs() + resources_.config.refresh_timeout_ms * kNsPerMs;
+  const int64_t now_ns = resources_.io.NowNs();
+  question->deadline_ns = now_ns + resources_.config.refresh_timeout_ms * kNsPerMs;
+  question->slow_at_ns = std::min(now_ns + kPatienceNs, question->deadline_ns);
   questions_.push_back(question);
-  if (!deadline_timer_.armed()) deadline_timer_.Arm(question->deadline_ns);
+  if (!deadline_timer_.armed() || deadline_timer_.deadline_ns() > question->slow_at_ns)
+    deadline_timer_.Arm(question->slow_at_ns);
   UpstreamNode* node = table_.NodeAt(address);
   for (const std::string_view command :
        {use_slots_ ? kSlotsCommand : kShardsCommand, kNodesCommand, kInfoCommand}) {
@@ -202,6 +209,12 @@ void TopologyRefresher::Ask(const NodeAddress& address) {
 
 size_t TopologyRefresher::UnderWay() const {
   return static_cast<size_t>(std::ranges::count(questions_, round_, &Question::round));
+}
+
+size_t TopologyRefresher::Slow() const {
+  return static_cast<size_t>(std::ranges::count_if(questions_, [this](const Question* question) {
+    return question->round == round_ && question->slow_at_ns <= resources_.io.NowNs();
+  }));
 }
 
 void TopologyRefresher::CloseQuestions() {
@@ -232,7 +245,7 @@ void TopologyRefresher::OnView(NodeView view) {
   Proceed();
 }
 
-// Some question was lost, or has taken too long.
+// Some question was lost, is slow, or has taken too long.
 void TopologyRefresher::OnDeadline() {
   const int64_t now_ns = resources_.io.NowNs();
   int64_t next_ns = uring::TimerQueue::kNever;
@@ -241,7 +254,8 @@ void TopologyRefresher::OnDeadline() {
     if (question->deadline_ns <= now_ns) {
       question->round = 0;
     } else {
-      next_ns = std::min(next_ns, question->deadline_ns);
+      const bool is_slow = question->slow_at_ns <= now_ns;
+      next_ns = std::min(next_ns, is_slow ? question->deadline_ns : question->slow_at_ns);
     }
   }
   if (next_ns != uring::TimerQueue::kNever) deadline_timer_.Arm(next_ns);

@@ -61,6 +61,7 @@ class TopologyRefresher {
   void OnDeadline();
   void CloseQuestions();
   size_t UnderWay() const;
+  size_t Slow() const;  // Of those.
   void Decide();
   bool OnlySeedsAnswer() const;
   bool IsInMap(const cluster::NodeAddress& address) const;

@@ -208,6 +208,35 @@ TEST_F(TopologyRefresherTest, ANodeThatHangsHoldsUpNothing) {
   EXPECT_EQ(a.Take(), kQuestion) << "it is not asked twice";
 }
 
+TEST_F(TopologyRefresherTest, BesideANodeThatHangsAnotherIsAskedSoon) {
+  sim.config.topology_nodes_asked = 1;
+  refresher_.Start();
+  Answer(0, view_);
+  ASSERT_EQ(maps_.size(), 1u);
+  GiveAllSlotsTo(1);
+  refresher_.RequestRefresh();
+  const auto asked = [this] { return int{a.HasInput()} + int{b.HasInput()} + int{c.HasInput()}; };
+  ASSERT_TRUE(sim.RunUntil([&] { return asked() > 0; }));
+  sim.RunFor(40 * kMillisecond);
+  EXPECT_EQ(asked(), 1);
+  const bool first[] = {a.HasInput(), b.HasInput(), c.HasInput()};
+  sim.RunFor(20 * kMillisecond);
+  EXPECT_EQ(asked(), 2);
+  for (const int index : {0, 1, 2}) {
+    if (NodeAt(index).HasInput() && !first[index]) Answer(index, view_);
+  }
+  EXPECT_EQ(maps_.size(), 2u);
+}
+
+TEST_F(TopologyRefresherTest, HoweverManyHangNotAllOfALargeClusterAreAsked) {
+  sim.config.topology_nodes_asked = 1;
+  refresher_.Start();
+  sim.RunFor(500 * kMillisecond);
+  EXPECT_TRUE(a.HasInput());
+  EXPECT_TRUE(b.HasInput());
+  EXPECT_FALSE(c.HasInput()) << "twice as many as views are wanted, until one is given up";
+}
+
 TEST_F(TopologyRefresherTest, OnlyTheDeadlineEndsTheWaitForTooMany) {
   sim.config.refresh_timeout_ms = 200;
   refresher_.Start();

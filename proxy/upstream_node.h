@@ -69,6 +69,8 @@ class UpstreamNode {
   // Connections that break while the node is left alone already broke for the same reason: all of
   // them are one failure.
   void OnConnectFailed();
+  // A connection to it broke, or could not be opened, and none has been opened since.
+  bool HasFailed() const { return failures_ > 0; }
   void OnConnectSucceeded();
   // How long a connect may take before it is begun anew: a multiple of what the last took; without
   // limit while none has succeeded.
