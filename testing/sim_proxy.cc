@@ -139,6 +139,18 @@ class ProxyUnderTest final : public SystemUnderTest, private proxy::WorkerHost {
   void AcceptClient(int fd) override { worker_.AdoptClient({.fd = fd, .id = next_client_id_++}); }
   void Turn() override { worker_.RunTurn(); }
   bool IsReady() const override { return worker_.table().Primaries().size() > 0; }
+  std::vector<OwnedSlots> Map() const override {
+    std::vector<OwnedSlots> map;
+    const proxy::UpstreamNode* owner = nullptr;
+    for (int slot = 0; slot < cluster::kSlotCount; ++slot) {
+      const proxy::UpstreamNode* node = worker_.table().Find(slot).primary;
+      if (slot == 0 || node != owner)
+        map.push_back({slot, slot, node == nullptr ? "" : node->address().ToString()});
+      map.back().last = slot;
+      owner = node;
+    }
+    return map;
+  }
   void CheckInvariants() const override { const_cast<proxy::Worker&>(worker_).CheckInvariants(); }
   void Stop() override { worker_.BeginDrain(io_.NowNs() + kDrainNs); }
   bool IsStopped() const override { return worker_.stopped(); }

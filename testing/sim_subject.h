@@ -15,6 +15,13 @@
 
 namespace rcproxy::sim {
 
+// Neighbouring slots that one node serves.
+struct OwnedSlots {
+  int first;
+  int last;
+  std::string owner;  // "ip:port"; empty: nobody.
+};
+
 class SystemUnderTest {
  public:
   virtual ~SystemUnderTest() = default;
@@ -25,6 +32,8 @@ class SystemUnderTest {
   virtual void Turn() = 0;
   // It knows the cluster, so that commands on keys can be served.
   virtual bool IsReady() const = 0;
+  // Where commands go, for all slots in order; none: it does not tell.
+  virtual std::vector<OwnedSlots> Map() const { return {}; }
   // The value of a counter, or nothing when there is none of that name.
   virtual std::optional<uint64_t> Counter(std::string_view name) const = 0;
   // Checks what can be checked between turns; dies when it is violated.

@@ -46,12 +46,15 @@ constexpr const char* kCounters[] = {
 
 }  // namespace
 
-Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory)
+Simulator::Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory,
+                     const SimulatorLimits& limits)
     : duration_ns_(duration_ns),
+      limits_(limits),
       hedges_reads_(seed % 8 == 0),
       reads_own_writes_(seed % 20 == 1),
       world_(seed, std::move(factory)),
-      random_(seed ^ 0x5eed) {}
+      random_(seed ^ 0x5eed),
+      health_(world_) {}
 
 Simulator::~Simulator() {
   if (world_.started()) world_.StopSubject();
@@ -63,8 +66,10 @@ SimulatorResult Simulator::Run() {
   SimulatorResult result;
   result.setting = setting_;
   using Phase = std::string (Simulator::*)();
-  const Phase phases[] = {&Simulator::Chaos, &Simulator::AwaitReplies, &Simulator::Probe,
-                          &Simulator::CheckCaches, &Simulator::CheckCluster};
+  const Phase phases[] = {
+      &Simulator::Chaos,    &Simulator::AwaitReplies, &Simulator::CheckDelays,  &Simulator::Probe,
+      &Simulator::CheckMap, &Simulator::CheckCaches,  &Simulator::CheckCluster,
+  };
   if (!world_.StartSubject()) {
     result.problem = "the settings were not understood";
   } else if (!world_.RunUntil([this] { return world_.subject().IsReady(); }, kReadyTimeoutNs)) {
@@ -93,6 +98,13 @@ void Simulator::CountHappenings(SimulatorResult* result) {
   for (const auto& client : clients_) {
     result->commands += client->commands();
     result->errors += client->errors();
+    if (client->slowest_reply_ns() - request_timeout_ns_ <= result->reply_late_ns) continue;
+    result->reply_late_ns = client->slowest_reply_ns() - request_timeout_ns_;
+    result->latest_reply = client->slowest_command();
+  }
+  if (health_.all_served()) {
+    result->healthy_after_ns = health_.slowest_ns();
+    result->last_healthy = health_.slowest();
   }
   for (const auto& cache : caches_) result->commands += cache->commands();
 }
@@ -110,7 +122,7 @@ void Simulator::DrawSetting() {
   plan_.broken_nodes = !random_.OneIn(3);
   plan_.paused_nodes = plan_.partitions = plan_.broken_nodes;
   plan_.lying_nodes = !random_.OneIn(3);
-  plan_.new_addresses = plan_.failovers && random_.OneIn(3);
+  plan_.new_addresses = plan_.failovers && random_.OneIn(2);
   if (plan_.new_addresses) world_.subject_options().startup_nodes = {"cluster.test:7000"};
   setting_ = Concat("clients ", client_count_, ", pipeline ", habits_.pipeline_max, ", strict ",
                     strict_, ", failovers ", plan_.failovers, ", new addresses ",
@@ -139,6 +151,7 @@ void Simulator::DrawPace() {
 // way a replica may execute a read behind a younger write.
 void Simulator::DrawOwnWrites() {
   habits_.pipeline_max = 1;
+  habits_.pause_max_ns = client_count_ * kMillisecond;
   habits_.waits = true;
   habits_.leave_one_in = 0;
   strict_ = true;
@@ -188,7 +201,7 @@ int Simulator::Option(const std::string& name, const std::vector<int>& values) {
 }
 
 void Simulator::DrawOptions() {
-  Option("request_timeout_ms", {200, 1000, 5000});
+  request_timeout_ns_ = Option("request_timeout_ms", {200, 1000, 5000}) * kMillisecond;
   Option("connect_timeout_ms", {50, 1000});
   Option("retry_delay_ms", {1, 20});
   Option("refresh_min_interval_ms", {10, 100});
@@ -220,7 +233,7 @@ void Simulator::DrawHedging() {
   world_.cluster().set_lost_reply_one_in(0);
   world_.io_options().open_failure_one_in = 0;
   world_.network().default_link().reset_one_in = 0;
-  Option("request_timeout_ms", {5000});
+  request_timeout_ns_ = Option("request_timeout_ms", {5000}) * kMillisecond;
   Option("upstream_silence_ms", {0});
 }
 
@@ -277,6 +290,7 @@ std::string Simulator::Chaos() {
     }
   }
   chaos_->Heal();
+  health_.Begin();
   world_.io().set_open_failure_one_in(0);
   for (const auto& client : clients_) client->CalmDown();
   for (const auto& cache : caches_) cache->CalmDown();
@@ -292,15 +306,17 @@ void Simulator::HurrySome() {
 std::string Simulator::AwaitReplies() {
   std::string problem;
   auto all_answered = [&] {
+    if (problem.empty()) problem = health_.Step();
+    bool answered = health_.all_served();
     for (const auto& client : clients_) {
       if (problem.empty()) problem = client->CheckReplies();
-      if (!client->answered() && problem.empty()) return false;
+      answered &= client->answered();
     }
     for (const auto& cache : caches_) {
       if (problem.empty()) problem = cache->TakeReplies();
-      if (!cache->answered() && problem.empty()) return false;
+      answered &= cache->answered();
     }
-    return true;
+    return answered || !problem.empty();
   };
   if (!world_.RunUntil(all_answered, kReplyTimeoutNs)) return "a reply has not come";
   if (!problem.empty()) return problem;
@@ -315,7 +331,37 @@ std::string Simulator::AwaitReplies() {
   return "";
 }
 
+std::string Simulator::CheckDelays() {
+  if (limits_.healthy_within_ns > 0 && health_.slowest_ns() > limits_.healthy_within_ns)
+    return Concat("not healthy soon enough: ", health_.slowest());
+  for (const auto& client : clients_) {
+    const int64_t late_ns = client->slowest_reply_ns() - request_timeout_ns_;
+    if (limits_.reply_slack_ns > 0 && late_ns > limits_.reply_slack_ns) {
+      return Concat("a reply came ", late_ns / kMillisecond,
+                    " ms after the time limit: ", client->slowest_command());
+    }
+  }
+  return "";
+}
+
+// Slots too that no client has used since: it must not have taken a redirect to learn of them.
+std::string Simulator::CheckMap() {
+  const ClusterView& truth = world_.cluster().truth();
+  for (const OwnedSlots& slots : world_.subject().Map()) {
+    const FakeMember* owner = nullptr;
+    for (int slot = slots.first; slot <= slots.last; ++slot) {
+      if (truth.OwnerOf(slot) == owner) continue;
+      owner = truth.OwnerOf(slot);
+      if (owner->Address() == slots.owner) continue;
+      return Concat("the map has slot ", slot, " at ", slots.owner, ", it is at ",
+                    owner->Address());
+    }
+  }
+  return "";
+}
+
 std::string Simulator::Probe() {
+  health_.Leave();
   world_.RunFor(kHealNs);
   for (const auto& client : clients_) client->SendProbe();
   for (const auto& cache : caches_) cache->ReadAll();

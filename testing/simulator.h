@@ -6,9 +6,10 @@
 //      refused is executed at all;
 //   3. reads and writes of one client on one key keep their order, also where replicas that lag
 //      serve its reads (one seed in five);
-//   4. once the cluster is well again, so is the service;
-//   5. no client that caches what it reads keeps what has changed without being told;
-//   6. at the end nothing is kept: connections, requests, buffers, descriptors.
+//   4. no reply comes later than its request's time limit;
+//   5. once the cluster is well again, so is the service, at once, and the map is the cluster's;
+//   6. no client that caches what it reads keeps what has changed without being told;
+//   7. at the end nothing is kept: connections, requests, buffers, descriptors.
 //
 // Owner: the test or the command line tool. Thread: one. The same seed gives the same run.
 #pragma once
@@ -22,8 +23,20 @@
 #include "testing/simulator_cache.h"
 #include "testing/simulator_chaos.h"
 #include "testing/simulator_client.h"
+#include "testing/simulator_health.h"
 
 namespace rcproxy::sim {
+
+struct SimulatorLimits {
+  // From the end of all faults until each shard is served; 0: no limit. What is aimed at is 100 ms,
+  // and 10 for what was under way then; a connect that hangs still takes --connect_timeout, and
+  // longer when the next one hangs, too.
+  int64_t healthy_within_ns = 3 * kSecond;
+  // How long after --request_timeout a reply may come; 0: no limit. What is aimed at is 100 ms, for
+  // the network and until a client looks; a request that was tried again still waits for its node
+  // for as long as a new one.
+  int64_t reply_slack_ns = 5 * kSecond + 100 * kMillisecond;
+};
 
 struct SimulatorResult {
   std::string problem;  // "" when all rules held.
@@ -34,11 +47,18 @@ struct SimulatorResult {
   uint64_t faults = 0;
   Happenings happenings;  // Faults and their ends, by kind.
   Happenings counters;    // Of the subject: what it had to do about them.
+  // From the end of all faults until each shard was served, and which was the last.
+  int64_t healthy_after_ns = 0;
+  std::string last_healthy;
+  // How long after --request_timeout a reply came; 0: none did.
+  int64_t reply_late_ns = 0;
+  std::string latest_reply;
 };
 
 class Simulator {
  public:
-  Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory);
+  Simulator(uint64_t seed, int64_t duration_ns, SubjectFactory factory,
+            const SimulatorLimits& limits = {});
   // Stops the subject while everybody whom the schedule may call is still there.
   ~Simulator();
   Simulator(const Simulator&) = delete;
@@ -63,6 +83,8 @@ class Simulator {
   void HurrySome();
   void CountHappenings(SimulatorResult* result);
   std::string AwaitReplies();
+  std::string CheckDelays();
+  std::string CheckMap();
   std::string Probe();
   std::string CheckCaches();
   std::string CheckCluster();
@@ -73,6 +95,7 @@ class Simulator {
   void RunUntilNextAction(int64_t end_ns);
 
   const int64_t duration_ns_;
+  const SimulatorLimits limits_;
   const bool hedges_reads_;      // Replicas may serve reads, and two copies be asked.
   const bool reads_own_writes_;  // From replicas that lag.
   SimWorld world_;
@@ -88,6 +111,8 @@ class Simulator {
   std::vector<std::unique_ptr<SimulatorClient>> clients_;
   std::vector<std::unique_ptr<SimulatorCache>> caches_;
   std::unique_ptr<SimulatorChaos> chaos_;
+  SimulatorHealth health_;
+  int64_t request_timeout_ns_ = 0;
   std::string setting_;
 };
 

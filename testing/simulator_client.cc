@@ -27,6 +27,13 @@ SimulatorClient::SimulatorClient(int number, const ClientHabits& habits, ModelRu
 void SimulatorClient::Connect() {
   peer_ = world_.NewClient();
   resp3_ = false;
+  reading_ = true;
+}
+
+void SimulatorClient::SetReading(bool reading) {
+  if (reading && !reading_) could_answer_ns_ = world_.now_ns();
+  reading_ = reading;
+  peer_->SetReading(reading);
 }
 
 std::string SimulatorClient::Step() {
@@ -37,9 +44,9 @@ std::string SimulatorClient::Step() {
   if (random_.OneIn(habits_.leave_one_in)) {
     Leave();
   } else if (random_.OneIn(habits_.stop_reading_one_in)) {
-    peer_->SetReading(false);
+    SetReading(false);
   } else {
-    peer_->SetReading(true);
+    SetReading(true);
     const size_t awaited_max = habits_.waits ? 1 : 2 * habits_.pipeline_max;
     if (requests_.size() < awaited_max) SendPipeline();
   }
@@ -60,7 +67,7 @@ void SimulatorClient::Leave() {
 
 void SimulatorClient::CalmDown() {
   next_ns_ = SimSchedule::kNever;
-  if (peer_ != nullptr) peer_->SetReading(true);
+  if (peer_ != nullptr) SetReading(true);
 }
 
 std::string SimulatorClient::CheckReplies() {
@@ -91,6 +98,7 @@ std::string SimulatorClient::CheckNext(std::string_view reply) {
   if (requests_.empty() || reply.front() == '>') return "a reply that nobody asked for";
   const SimulatedRequest request = std::move(requests_.front());
   requests_.pop_front();
+  NoteReply(request);
   std::string problem = model_.Check(request, reply);
   if (ClassifyReply(reply) != Outcome::kDone) {
     ++errors_;
@@ -98,6 +106,16 @@ std::string SimulatorClient::CheckNext(std::string_view reply) {
   }
   if (problem.empty()) return "";
   return Concat(problem, "\n  command: ", Printable(EncodeCommand(request.args)));
+}
+
+void SimulatorClient::NoteReply(const SimulatedRequest& request) {
+  const int64_t now_ns = world_.now_ns();
+  const int64_t taken_ns = now_ns - std::max(request.sent_ns, could_answer_ns_);
+  could_answer_ns_ = now_ns;
+  if (!reading_ || taken_ns <= slowest_reply_ns_) return;
+  slowest_reply_ns_ = taken_ns;
+  slowest_command_ = Concat("client ", number_, " at ", now_ns / kMicrosecond,
+                            " us: ", Printable(EncodeCommand(request.args)).substr(0, 100));
 }
 
 void SimulatorClient::SendPipeline() {
@@ -126,6 +144,7 @@ void SimulatorClient::Send(SimulatedRequest request, std::string* bytes) {
   } else {
     request.resp3 = resp3_;
   }
+  request.sent_ns = world_.now_ns();
   *bytes += EncodeCommand(request.args);
   requests_.push_back(std::move(request));
   ++commands_;

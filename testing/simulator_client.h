@@ -53,11 +53,17 @@ class SimulatorClient {
   SimulatorModel& model() { return model_; }
   uint64_t commands() const { return commands_; }
   uint64_t errors() const { return errors_; }
+  // The longest that a reply came after all that it had to wait for: its command, the reply before
+  // it, and the client reading on.
+  int64_t slowest_reply_ns() const { return slowest_reply_ns_; }
+  const std::string& slowest_command() const { return slowest_command_; }
   // How often the subject has closed the connection on its own.
   uint64_t closed_by_subject() const { return closed_by_subject_; }
 
  private:
   void Connect();
+  void SetReading(bool reading);
+  void NoteReply(const SimulatedRequest& request);
   void SendPipeline();
   SimulatedRequest RandomRequest();
   std::string Key(char kind, uint64_t index) const;
@@ -79,6 +85,10 @@ class SimulatorClient {
   std::deque<SimulatedRequest> requests_;
   int64_t next_ns_ = 0;
   bool must_succeed_ = false;
+  bool reading_ = true;
+  int64_t could_answer_ns_ = 0;  // The last reply has come since, or it reads since.
+  int64_t slowest_reply_ns_ = 0;
+  std::string slowest_command_;
   uint64_t commands_ = 0;
   uint64_t errors_ = 0;
   uint64_t closed_by_subject_ = 0;

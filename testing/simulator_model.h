@@ -53,6 +53,7 @@ struct SimulatedRequest {
   std::vector<size_t> positions;  // Of its write, or of the read, in the history of each key.
   bool multiple = false;          // The reply is one for several keys.
   bool resp3 = false;             // The protocol of the reply.
+  int64_t sent_ns = 0;
 };
 
 struct ModelRules {

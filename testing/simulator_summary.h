@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "testing/simulator.h"
@@ -12,10 +13,19 @@ namespace rcproxy::sim {
 
 class SweepSummary {
  public:
-  void Add(const SimulatorResult& result);
+  void Add(uint64_t seed, const SimulatorResult& result);
   std::string Text() const;
 
  private:
+  // The worst of all seeds, and of how many each time is.
+  struct Slowest {
+    void Add(uint64_t seed, int64_t ns, const std::string& what);
+    std::string Text() const;
+
+    std::map<int64_t, uint64_t> seeds_by_ms;
+    std::map<int64_t, std::string> worst;  // By time.
+  };
+
   uint64_t seeds_ = 0;
   uint64_t seeds_without_fault_ = 0;
   uint64_t commands_ = 0;
@@ -23,6 +33,8 @@ class SweepSummary {
   uint64_t faults_ = 0;
   Happenings happenings_;
   Happenings counters_;
+  Slowest healthy_;
+  Slowest late_;
 };
 
 }  // namespace rcproxy::sim
