@@ -156,6 +156,13 @@ class Operation {
   virtual std::string Again([[maybe_unused]] int64_t now_ns) { return {}; }
   // CLIENT UNBLOCK. True: it will end by itself, soon; false: its node has to be told.
   virtual bool Unblock([[maybe_unused]] bool with_error) { return false; }
+  // The node has been told, or the blocking question is at no node now: when a node refuses it, or
+  // it would be asked again, UnblockedReply() is the answer.
+  virtual void NoteUnblocked([[maybe_unused]] bool with_error) {}
+  virtual std::string_view UnblockedReply() const { return {}; }  // Empty: nobody has unblocked it.
+  // Of the blocking question, which nodes refuse for a while: its answer once the time that the
+  // client gave it is over; empty before.
+  virtual std::string_view TimeoutReply([[maybe_unused]] int64_t now_ns) const { return {}; }
 };
 
 }  // namespace rcproxy::proxy

@@ -1,6 +1,7 @@
 // The part of Router that runs operations: commands that take several questions.
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ using cluster::CommandSpec;
 static_assert(Question::kAnySlot == Request::kNoSlot);
 
 namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
 
 // Has a node end a command that blocks. The node may read this connection before that of the
 // command: then it knows of nobody who waits, and is asked again as long as the command is there.
@@ -181,15 +184,41 @@ UpstreamConnection* Router::OwnLink(Request* request, UpstreamNode* node) {
 }
 
 // The time that a blocking command still has is less than when it was sent first. It may have been
-// under way for longer than any other request may: its retries begin to count now.
+// under way for longer than any other request may: its retries begin to count now. Not each time
+// that a half moved slot sends it from node to node: one that is too old for that has waited since.
 void Router::RenewBlocking(Request* request) {
   const int64_t now_ns = resources_.io.NowNs();
-  request->issued_ns = now_ns;
+  const bool goes_round =
+      request->was_delayed && moving_slots_.TryAgainNs(request->slot, now_ns) > 0 &&
+      !Expired(request, now_ns - resources_.config.request_timeout_ms * kNsPerMs);
+  if (!goes_round) request->issued_ns = now_ns;
   const std::string command = request->split_parent->operation->Again(now_ns);
   if (command.empty()) return;
   const Staging::Block block = resources_.upstream_staging.Take(command.size(), command.size());
   std::memcpy(block.begin, command.data(), command.size());
   request->bytes = uring::Slice::Adopt(block.chunk, block.begin, command.size());
+}
+
+// Of a question with a connection of its own, which no node has now: its client may have been
+// unblocked meanwhile.
+bool Router::EndUnblocked(Request* request) {
+  return request->is_private &&
+         EndWith(request, request->split_parent->operation->UnblockedReply());
+}
+
+// The same when the time is over that the client gave it.
+bool Router::EndTimedOut(Request* request) {
+  const int64_t now_ns = resources_.io.NowNs();
+  return request->is_private &&
+         EndWith(request, request->split_parent->operation->TimeoutReply(now_ns));
+}
+
+// False when there is no such reply.
+bool Router::EndWith(Request* request, std::string_view reply) {
+  if (reply.empty()) return false;
+  request->pieces.Clear(resources_.segments);
+  DeliverText(resources_, request, std::string(reply));
+  return true;
 }
 
 // ---- commands that are passed on while they arrive
@@ -243,9 +272,15 @@ void Router::LoseWatch(Request* request) {
 bool Router::Unblock(const ReplyQueue& client, bool with_error) {
   const Request* const front = client.Front();
   if (!client.blocking() || front == nullptr || !front->is_split) return false;
-  if (front->split->operation->Unblock(with_error)) return true;
+  Operation& operation = *front->split->operation;
+  if (operation.Unblock(with_error)) return true;
   UpstreamConnection* link = OwnLinkOf(client);
-  if (link == nullptr || link->client_id() == 0) return false;
+  const bool is_delayed = std::ranges::any_of(front->split->parts, [](const Request* part) {
+    return part->state == Request::State::kDelayed;
+  });
+  if (!is_delayed && (link == nullptr || link->client_id() == 0)) return false;
+  operation.NoteUnblocked(with_error);
+  if (is_delayed) return true;
   const std::string_view how = with_error ? "ERROR" : "TIMEOUT";
   (new Unblocking(*this, table_, *link, front->order, how))->Ask();
   return true;

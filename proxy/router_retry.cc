@@ -39,6 +39,8 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
   }
   if (request->is_pinned) [[unlikely]]
     return EndWatch(request, redirect);
+  if (redirect.kind != ErrorKind::kOther && EndUnblocked(request)) [[unlikely]]
+    return true;
   switch (redirect.kind) {
     case ErrorKind::kOther:
       return HidesNodesError(request);
@@ -60,6 +62,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kTryAgain:
       // The importing node may say so of keys that nobody has: for as long as the slot moves, the
       // request is sent back and forth, and what ends that is its deadline.
+      if (EndTimedOut(request)) return true;
       request->redirects = 0;
       moving_slots_.NoteTryAgain(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();
@@ -391,7 +394,7 @@ void Router::RunDelayed() {
     }
     if (Expired(request, now_ns)) {
       GiveUp(request);
-    } else {
+    } else if (!EndUnblocked(request)) {
       request->state = Request::State::kNew;
       if (must_wait(*request)) {
         Delay(request);

@@ -143,6 +143,28 @@ class BlockingTest(IntegrationTest):
             self.assertEqual(client.read_reply(), [b"many:%d" % number, b"%d" % number])
             client.close()
 
+    def test_several_keys_of_a_half_moved_slot(self):
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{half}")
+        source, target = self.owner_and_another("{half}")
+        self.cluster.begin_migration(slot, source, target)
+        for command in (
+            ("BLPOP", "{half}1", "{half}2", "0.3"), ("BLMOVE", "{half}1", "{half}2", "LEFT", "RIGHT", "0.3"),
+            ("BZMPOP", "0.3", "2", "{half}1", "{half}2", "MIN"),
+            ("XREAD", "BLOCK", "300", "STREAMS", "{half}1", "{half}2", "$", "$"),
+        ):  # fmt: skip
+            begin = time.monotonic()
+            self.assertIsNone(self.client.command(*command), command)
+            self.assertTrue(0.29 < time.monotonic() - begin < 3, command)
+        with self.proxy.client() as client:
+            number = client.command("CLIENT", "ID")
+            client.send(encode("BLPOP", "{half}1", "{half}2", "0"))
+            self.eventually(lambda: self.client.command("CLIENT", "UNBLOCK", number) == 1)
+            self.assertIsNone(client.read_reply())
+            client.send(encode("BLPOP", "{half}1", "{half}2", "0"))
+            self.cluster.finish_migration(slot, source, target)
+            self.client.ok("RPUSH", "{half}2", "element")
+            self.assertEqual(client.read_reply(), [b"{half}2", b"element"])
+
     def test_while_the_slot_moves(self):
         slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{moves}")
         source, target = self.owner_and_another("{moves}")

@@ -16,6 +16,7 @@
 #include "proxy/operations/operation_text.h"
 #include "proxy/text.h"
 #include "resp/value.h"
+#include "resp/writer.h"
 
 namespace rcproxy::proxy {
 namespace {
@@ -24,6 +25,7 @@ using cluster::CommandSpec;
 using resp::CommandView;
 
 constexpr int64_t kNsPerMs = 1'000'000;
+constexpr std::string_view kErrorUnblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
 
 // Where a command has its timeout, and in which unit.
 struct Timeout {
@@ -89,6 +91,7 @@ class Blocking final : public Operation {
         command_(call.command.bytes()),
         repeatable_(IsRepeatable(call.spec, call.facts.config)),
         timeout_(FindTimeout(call.spec, call.command)) {
+    resp::AppendNullArray(&timeout_reply_, call.protocol);
     for (size_t i = 0; i < call.command.size(); ++i) words_.emplace_back(call.command[i]);
     if (call.spec.name == "xread") FindLatest(cluster::FindKeys(call.spec, call.command));
   }
@@ -123,6 +126,15 @@ class Blocking final : public Operation {
             ? absl::StrCat(left_ms)
             : absl::StrCat(left_ms / 1000, ".", absl::Dec(left_ms % 1000, absl::kZeroPad3));
     return CommandOf(words_);
+  }
+
+  void NoteUnblocked(bool with_error) override {
+    unblocked_reply_ = with_error ? kErrorUnblocked : timeout_reply_;
+  }
+  std::string_view UnblockedReply() const override { return unblocked_reply_; }
+  std::string_view TimeoutReply(int64_t now_ns) const override {
+    const bool is_over = timeout_.ns != 0 && now_ns >= end_ns_;
+    return is_over ? timeout_reply_ : std::string_view();
   }
 
  private:
@@ -163,6 +175,8 @@ class Blocking final : public Operation {
   std::vector<std::string> words_;
   std::vector<Latest> latest_;  // Whose ids are still to be asked for.
   int64_t end_ns_ = 0;
+  std::string timeout_reply_;
+  std::string_view unblocked_reply_;  // Empty, or of kErrorUnblocked or timeout_reply_.
 };
 
 }  // namespace

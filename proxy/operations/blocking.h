@@ -4,6 +4,10 @@
 // what takes an element it is not known whether it has, so the client is told that, unless
 // --retry_blocking_pops lets pops wait on.
 //
+// With several keys of a slot that stays half moved no node executes it (TRYAGAIN). It is asked
+// again until the client's timeout is over, when the answer is that of a timeout, or until any
+// other request would be given up, when it is the node's error.
+//
 // A client that leaves closes that connection, so the node gives it no element. An element that a
 // node had sent when its connection broke is lost, as for a client without a proxy.
 #pragma once

@@ -107,6 +107,74 @@ TEST_F(BlockingTest, APopWhosePrimaryHasBecomeAReplicaAsksAgain) {
   EXPECT_EQ(c.Take(), Wire("BLPOP b 0"));
 }
 
+// A has the slot half moved to B, and neither executes a command with several keys of it.
+class BlockingOnHalfMovedSlotTest : public BlockingTest {
+ protected:
+  // Answers as the nodes do for so long. Returns when the client was answered, in seconds.
+  double Refuse(int64_t duration_ns) {
+    const int64_t begin_ns = sim.io.NowNs();
+    while (sim.io.NowNs() - begin_ns < duration_ns && !client.HasOutput()) {
+      if (!a.Take().empty()) Reply(a, RouterForTest::Ask(3300, 'B'));
+      if (!b.Take().empty()) Reply(b, "+OK\r\n-TRYAGAIN Multiple keys request\r\n");
+      Run(kMillisecond);
+    }
+    return static_cast<double>(sim.io.NowNs() - begin_ns) / kSecond;
+  }
+};
+
+TEST_F(BlockingOnHalfMovedSlotTest, TheClientsTimeoutEndsIt) {
+  for (const char* command :
+       {"BLPOP {b}1 {b}2 1", "BLMOVE {b}1 {b}2 LEFT RIGHT 1", "BZMPOP 1 2 {b}1 {b}2 MIN"}) {
+    Block(command);
+    EXPECT_NEAR(Refuse(10 * kSecond), 1, 0.2) << command;
+    EXPECT_EQ(client.Take(), "*-1\r\n") << command;
+  }
+  EXPECT_EQ(own_connections(), 0u);
+}
+
+TEST_F(BlockingOnHalfMovedSlotTest, OneThatMayWaitForLongIsGivenUpLikeAnyRequest) {
+  const double timeout_s = static_cast<double>(sim.config.request_timeout_ms) / 1000;
+  for (const char* command : {"BLPOP {b}1 {b}2 0", "BLPOP {b}1 {b}2 1000"}) {
+    Block(command);
+    EXPECT_NEAR(Refuse(100 * kSecond), timeout_s, 0.2) << command;
+    EXPECT_EQ(client.Take(), "-TRYAGAIN Multiple keys request\r\n") << command;
+  }
+}
+
+TEST_F(BlockingOnHalfMovedSlotTest, ItWaitsWhenTheSlotHasMoved) {
+  Block("BLPOP {b}1 {b}2 100");
+  Refuse(2 * kSecond);
+  for (int i = 0; i < 1000 && a.Take().empty(); ++i) Run(kMillisecond);
+  Reply(a, Moved(3300, 'B'));
+  EXPECT_EQ(b.Take().substr(0, 13), "*4\r\n$5\r\nBLPOP");
+  sim.RunFor(50 * kSecond);
+  Reply(b, "*-1\r\n");
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+}
+
+TEST_F(BlockingOnHalfMovedSlotTest, ClientUnblockEndsIt) {
+  for (const bool with_error : {false, true}) {
+    Block("BLPOP {b}1 {b}2 0");
+    Refuse(kSecond);
+    for (int i = 0; i < 1000 && sim.stats.own_connections.value() > 0; ++i) Refuse(kMillisecond);
+    EXPECT_TRUE(router.Unblock(client.replies, with_error));
+    EXPECT_LT(Refuse(10 * kSecond), 0.2);
+    EXPECT_EQ(client.Take(),
+              with_error ? "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n" : "*-1\r\n");
+  }
+}
+
+// The node that was told had refused the command already.
+TEST_F(BlockingOnHalfMovedSlotTest, ClientUnblockCrossesTheNodesRefusal) {
+  Block("BLPOP {b}1 {b}2 0");
+  a.Take();
+  EXPECT_TRUE(router.Unblock(client.replies, /*with_error=*/false));
+  a.peer(0).Write(RouterForTest::Ask(3300, 'B'));
+  Run(kMillisecond);
+  EXPECT_EQ(client.Take(), "*-1\r\n");
+  EXPECT_EQ(b.Take(), "");
+}
+
 TEST_F(BlockingTest, WhenThePrimaryHasBecomeAReplicaItAsksAgain) {
   Block("XREAD BLOCK 3000 STREAMS b 0-1");
   a.Take();
