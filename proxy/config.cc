@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -22,12 +23,20 @@ absl::Status AtLeast(int64_t value, int64_t minimum, const std::string& flag) {
 
 // Ten years: more than anybody means, and little enough to be counted in nanoseconds.
 constexpr int64_t kSecondsMax = 10 * 365 * 86400LL;
+// More than machines have processors. Each takes memory and connections to all nodes.
+constexpr int kWorkersMax = 1024;
 // The worker looks at its nodes ten times a second.
 constexpr int64_t kHealthTimeMinMs = 100;
 
+absl::Status AtMostTenYears(int64_t value, int64_t unit_per_s, const std::string& flag) {
+  if (value <= kSecondsMax * unit_per_s) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, " is too long: at most ten years"));
+}
+
 absl::Status AtMost(int64_t value, int64_t maximum, const std::string& flag) {
   if (value <= maximum) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, " is too long: at most ten years"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, " must be at most ", maximum, ", not ", value));
 }
 
 std::vector<std::string> SplitList(std::string_view list) {
@@ -223,7 +232,7 @@ absl::Status ValidateLongestTimes(const Config& config) {
       {config.backend_idle_timeout_s, 1, "backend_idle_timeout_s"},
   };
   for (const auto& time : times) {
-    absl::Status status = AtMost(time.value, kSecondsMax * time.unit_per_s, time.flag);
+    absl::Status status = AtMostTenYears(time.value, time.unit_per_s, time.flag);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -254,6 +263,39 @@ absl::Status ValidateWithinRequest(const Config& config) {
     if (time.ms < config.request_timeout_ms) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "--", time.flag, " must be smaller than --request_timeout, which ends the wait otherwise"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateUpperBounds(const Config& config) {
+  const struct {
+    int64_t value;
+    int64_t maximum;
+    const char* flag;
+  } bounds[] = {
+      {config.workers, kWorkersMax, "workers"},
+      {config.redirects_max, 200, "redirects_max"},
+      {config.databases_max, 1024, "databases_max"},
+      {config.hedge_reads_budget, 100, "hedge_reads_budget"},
+  };
+  for (const auto& bound : bounds) {
+    if (absl::Status status = AtMost(bound.value, bound.maximum, bound.flag); !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Port 0 is another one each time.
+absl::Status ValidateListenAddresses(const Config& config) {
+  std::set<std::string> addresses;
+  for (const auto* listen : {&config.listen, &config.replica_listen}) {
+    for (const ListenAddress& address : *listen) {
+      const bool is_any_port = address.unix_path.empty() && address.port == 0;
+      if (is_any_port || addresses.insert(address.ToString()).second) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("--addr and --replica_addr name ", address.ToString(), " twice"));
+    }
   }
   return absl::OkStatus();
 }
@@ -314,17 +356,9 @@ absl::Status Validate(const Config& config) {
       return status;
     }
   }
+  if (absl::Status status = ValidateListenAddresses(config); !status.ok()) return status;
   if (absl::Status status = ValidateLongestTimes(config); !status.ok()) return status;
-  if (absl::Status status = AtMost(config.redirects_max, 200, "redirects_max"); !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = AtMost(config.databases_max, 1024, "databases_max"); !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = AtMost(config.hedge_reads_budget, 100, "hedge_reads_budget");
-      !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = ValidateUpperBounds(config); !status.ok()) return status;
   if (config.client_output_hard_bytes < config.client_output_soft_bytes) {
     return absl::InvalidArgumentError(
         "--client_output_hard_bytes must not be smaller than --client_output_soft_bytes");

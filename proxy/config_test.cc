@@ -61,6 +61,20 @@ TEST(ListenAddressTest, PrintsItself) {
   EXPECT_EQ(ParseListenAddress("[::1]:80")->ToString(), "[::1]:80");
 }
 
+TEST(ListenAddressTest, NoneIsNamedTwice) {
+  for (const char* address : {"127.0.0.1:1", "/a/b"}) {
+    Config config;
+    config.listen = {*ParseListenAddress(address), *ParseListenAddress("127.0.0.1:2")};
+    EXPECT_TRUE(Validate(config).ok());
+    config.replica_listen = {*ParseListenAddress(address)};
+    EXPECT_EQ(Message(Validate(config)),
+              std::string("--addr and --replica_addr name ") + address + " twice");
+  }
+  Config config;
+  config.listen.assign(2, *ParseListenAddress("127.0.0.1:0"));
+  EXPECT_TRUE(Validate(config).ok()) << "two ports of the system's choice";
+}
+
 TEST(ListenAddressTest, SeveralAreSeparatedByCommas) {
   const auto addresses = ParseListenAddresses("addr", "127.0.0.1:1, /a/b ,[::1]:2,");
   ASSERT_TRUE(addresses.ok()) << addresses.status();
@@ -152,6 +166,7 @@ TEST(ConfigTest, EachBoundNamesItsFlag) {
   } cases[] = {
       {"workers", [](Config* c) { c->workers = 0; }},
       {"workers", [](Config* c) { c->workers = -1; }},
+      {"workers", [](Config* c) { c->workers = 1025; }},
       {"connect_timeout", [](Config* c) { c->connect_timeout_ms = 0; }},
       {"connect_timeout", [](Config* c) { c->connect_timeout_ms = INT64_MAX; }},
       {"request_timeout", [](Config* c) { c->request_timeout_ms = 9; }},
@@ -227,6 +242,9 @@ TEST(ConfigTest, MessagesSayWhatWouldDo) {
   Config config;
   config.request_timeout_ms = 5;
   EXPECT_EQ(Message(Validate(config)), "--request_timeout must be at least 10, not 5");
+  config = Config();
+  config.hedge_reads_budget = 101;
+  EXPECT_EQ(Message(Validate(config)), "--hedge_reads_budget must be at most 100, not 101");
 }
 
 }  // namespace

@@ -52,7 +52,9 @@ class ListenerTest : public testing::Test {
     auto listener = Listener::Open(address);
     ASSERT_TRUE(listener.ok()) << listener.status();
     listener_ = *std::move(listener);
-    listener_->Start(*ring_, timers_, [this](int fd) { accepted_.push_back(fd); });
+    const absl::Status status =
+        listener_->Start(*ring_, timers_, [this](int fd) { accepted_.push_back(fd); });
+    ASSERT_TRUE(status.ok()) << status;
     ring_->Poll(0);
   }
   void Stop() {
@@ -96,6 +98,73 @@ TEST_F(ListenerTest, APortInUseIsNamed) {
   EXPECT_EQ(Error(Tcp("127.0.0.1", listener_->port())),
             "cannot listen on " + where +
                 ": Address already in use (is another rcproxy running? see --addr)");
+}
+
+TEST_F(ListenerTest, AnAddressIsTakenBeforeItIsListenedOn) {
+  auto first = Listener::Open(Tcp("127.0.0.1", 0));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const std::string port = std::to_string((*first)->port());
+  for (const char* host : {"127.0.0.1", "0.0.0.0"}) {
+    EXPECT_EQ(Error(Tcp(host, (*first)->port())),
+              std::string("cannot listen on ") + host + ":" + port +
+                  ": Address already in use (is another rcproxy running? see --addr)");
+  }
+}
+
+TEST_F(ListenerTest, APathIsTakenBeforeItIsListenedOn) {
+  const std::string path = directory_.File("socket");
+  auto first = Listener::Open(Path(path));
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (const std::string& same : {path, directory_.File("./socket")}) {
+    EXPECT_EQ(Error(Path(same)),
+              "cannot listen on " + same +
+                  ": Address already in use (is another rcproxy running? see --addr)");
+  }
+  EXPECT_EQ(access(path.c_str(), F_OK), 0) << "and stays the first one's";
+  first->reset();
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+  EXPECT_EQ(Error(Path(path)), "");
+}
+
+TEST_F(ListenerTest, AFileThatIsAnothersStays) {
+  const std::string path = directory_.File("socket");
+  Listen(Path(path));
+  ASSERT_EQ(rename(path.c_str(), directory_.File("moved").c_str()), 0);
+  std::ofstream(path) << "another's";
+  Stop();
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+}
+
+// The port is free again although connections of the former listener have not come to their end.
+TEST_F(ListenerTest, APortOfClosedConnectionsIsFree) {
+  Listen(Tcp("127.0.0.1", 0));
+  const uint16_t port = listener_->port();
+  LoopbackClient client = LoopbackClient::Tcp(port);
+  ASSERT_TRUE(RunUntil([this] { return accepted_.size() == 1; }));
+  Stop();
+  shutdown(accepted_[0], SHUT_RDWR);  // Closes first: it has to wait.
+  Listen(Tcp("127.0.0.1", port));
+  LoopbackClient next = LoopbackClient::Tcp(port);
+  EXPECT_TRUE(RunUntil([this] { return accepted_.size() == 2; }));
+}
+
+// While such connections are there, a port can be bound twice.
+TEST_F(ListenerTest, APortThatIsTakenBeforeTheStartIsNamed) {
+  Listen(Tcp("127.0.0.1", 0));
+  const uint16_t port = listener_->port();
+  LoopbackClient client = LoopbackClient::Tcp(port);
+  ASSERT_TRUE(RunUntil([this] { return accepted_.size() == 1; }));
+  Stop();
+  shutdown(accepted_[0], SHUT_RDWR);
+  auto late = Listener::Open(Tcp("127.0.0.1", port));
+  ASSERT_TRUE(late.ok()) << late.status();
+  Listen(Tcp("127.0.0.1", port));
+  const absl::Status status = (*late)->Start(*ring_, timers_, [](int) {});
+  EXPECT_EQ(std::string(status.message()),
+            "cannot listen on 127.0.0.1:" + std::to_string(port) +
+                ": Address already in use (is another rcproxy running? see --addr)");
+  (*late)->Stop();
+  EXPECT_TRUE((*late)->IsStopped());
 }
 
 TEST_F(ListenerTest, AHostThatIsNoneIsNamed) {

@@ -158,13 +158,14 @@ absl::Status Server::SetUpWorker(WorkerThread* thread) {
 
 absl::Status Server::WaitUntilReady() {
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto done = [this] { return ready_ || interrupted_; };
+  const auto done = [this] { return ready_ || interrupted_ || !listening_failed_.ok(); };
   if (config_.startup_timeout_s == 0) {
     changed_.wait(lock, done);
   } else {
     changed_.wait_for(lock, std::chrono::seconds(config_.startup_timeout_s), done);
   }
   if (ready_) return absl::OkStatus();
+  if (!listening_failed_.ok()) return listening_failed_;
   if (interrupted_) return absl::CancelledError("interrupted before any node could be reached");
   return absl::DeadlineExceededError(
       absl::StrCat("no node of --startup_nodes described the cluster within --startup_timeout_s=",
@@ -260,12 +261,20 @@ void Server::StartListening() {
   for (size_t i = 0; i < listeners_.size(); ++i) {
     Listener& listener = *listeners_[i];
     const bool for_readers = i >= config_.listen.size();
-    listener.Start(*first->ring, first->worker->resources().timers,
-                   [this, for_readers](int fd) { OnAccept(fd, for_readers); });
+    absl::Status status =
+        listener.Start(*first->ring, first->worker->resources().timers,
+                       [this, for_readers](int fd) { OnAccept(fd, for_readers); });
+    if (!status.ok()) return FailToListen(std::move(status));
     LOG(INFO) << "listening on " << listener.address().ToString() << " port " << listener.port();
   }
   std::lock_guard<std::mutex> lock(mutex_);
   ready_ = true;
+  changed_.notify_all();
+}
+
+void Server::FailToListen(absl::Status status) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  listening_failed_ = std::move(status);
   changed_.notify_all();
 }
 

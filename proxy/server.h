@@ -35,7 +35,7 @@ class Server final : private WorkerHost {
   // memory.
   absl::Status Start();
   // Returns when rcproxy serves; or an error when no node could be reached within
-  // --startup_timeout, or a signal came first.
+  // --startup_timeout, an address has been taken meanwhile, or a signal came first.
   absl::Status WaitUntilReady();
   // Drains and ends the workers.
   void Stop();
@@ -63,6 +63,7 @@ class Server final : private WorkerHost {
   void RunWorker(WorkerThread* thread);
   absl::Status SetUpWorker(WorkerThread* thread);
   void StartListening();
+  void FailToListen(absl::Status status);
   bool ListenersStopped() const;
   void OnAccept(int fd, bool is_reader);
   WorkerThread* LeastLoaded();
@@ -82,6 +83,7 @@ class Server final : private WorkerHost {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ready_ = false;
+  absl::Status listening_failed_;
   bool interrupted_ = false;
   int workers_running_ = 0;  // Set up; the main thread's.
   int workers_ended_ = 0;

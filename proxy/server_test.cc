@@ -122,6 +122,15 @@ TEST_F(ServerTest, AnAddressInUseIsAnErrorBeforeAnythingStarts) {
                 ": Address already in use (is another rcproxy running? see --addr)");
 }
 
+TEST_F(ServerTest, AnAddressThatAWaitingOneHasTakenIsAnError) {
+  config_.startup_nodes = {{"127.0.0.1", 1}};
+  ASSERT_TRUE(server_.Start().ok());
+  Server second(config_);
+  EXPECT_EQ(std::string(second.Start().message()),
+            "cannot listen on " + path_ +
+                ": Address already in use (is another rcproxy running? see --addr)");
+}
+
 TEST_F(ServerTest, WithoutANodeItSaysSoInTime) {
   config_.startup_nodes = {{"127.0.0.1", 1}};
   config_.startup_timeout_s = 1;

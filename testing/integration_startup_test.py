@@ -4,14 +4,16 @@ import ctypes
 import os
 import signal
 import socket
+import tempfile
 import time
 import unittest
+import unittest.mock
 
-from testing import processes
+from testing import processes, rcproxy_process
 from testing.background import LoopbackServer
 from testing.cluster import Cluster
 from testing.rcproxy_process import RcproxyProcess
-from testing.resp_client import RespClient, RespError, encode
+from testing.resp_client import Disconnected, RespClient, RespError, encode
 
 
 class FakeSeed(LoopbackServer):
@@ -103,6 +105,26 @@ class StartupTest(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as other:
             address = "127.0.0.1:%d" % other.getsockname()[1]
             self.assert_refuses(self.launched(self.cluster.addresses(), {"addr": address}), address, "in use")
+
+    def test_an_address_that_one_without_nodes_has_taken(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "socket")
+            for address in (f"127.0.0.1:{processes.free_port()}", path):
+                first = self.launched([f"127.0.0.1:{processes.free_port()}"], {"addr": address})
+                while "cannot" not in first.output() and "refused" not in first.output():
+                    self.assertTrue(first.is_running(), first.output())
+                    time.sleep(0.02)
+                second = self.launched(self.cluster.addresses(), {"addr": address})
+                self.assertEqual(second.wait_for_exit(), 1)
+                self.assertIn(f"cannot listen on {address}: Address already in use", second.output())
+                self.assertTrue(first.is_running())
+                first.stop()
+            self.assertFalse(os.path.exists(path))
+
+    def test_an_address_that_is_named_twice(self):
+        address = f"127.0.0.1:{processes.free_port()}"
+        for flags in ({"addr": f"{address},{address}"}, {"addr": address, "replica_addr": address}):
+            self.assert_refuses(self.launched(self.cluster.addresses(), flags), address, "twice")
 
     def test_several_addresses_and_a_unix_socket(self):
         proxy = RcproxyProcess()
