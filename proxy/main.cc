@@ -1,7 +1,7 @@
 // rcproxy: makes a Redis or Valkey Cluster look like one server.
 //
-// Exit codes: 0 after SIGTERM or SIGINT; 1 when it cannot start (flags, port, kernel, no node
-// within --startup_timeout_s).
+// Exit codes: 0 after SIGTERM or SIGINT; 1 when it cannot start (flags, port, kernel, open files,
+// no node within --startup_timeout_s).
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>
@@ -9,10 +9,13 @@
 #include <signal.h>
 
 #include <iostream>
+#include <span>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "proxy/config.h"
+#include "proxy/descriptors.h"
+#include "proxy/flag_file.h"
 #include "proxy/flags.h"
 #include "proxy/server.h"
 #include "proxy/version.h"
@@ -80,6 +83,11 @@ int main(int argc, char** argv) {
       gflags::SetVersionString(VersionText());
     }
   }
+  const std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
+  if (const absl::Status status = CheckFlagFiles(arguments); !status.ok()) {
+    std::cerr << "rcproxy: " << status.message() << std::endl;
+    return 1;
+  }
   gflags::ParseCommandLineFlags(&argc, &argv, /*remove_flags=*/true);
   if (argc > 1) {
     std::cerr << "rcproxy: unexpected argument \"" << argv[1] << "\"; see --help" << std::endl;
@@ -91,10 +99,11 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  const absl::StatusOr<Config> config = ConfigFromFlags();
+  absl::StatusOr<Config> config = ConfigFromFlags();
   if (!config.ok()) {
     std::cerr << "rcproxy: " << config.status().message() << std::endl;
     return 1;
   }
+  if (const absl::Status status = FitToDescriptors(&*config); !status.ok()) return Fail(status);
   return Run(*config, signals);
 }

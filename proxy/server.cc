@@ -1,7 +1,6 @@
 #include "proxy/server.h"
 
 #include <glog/logging.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,8 +19,6 @@ namespace rcproxy::proxy {
 
 namespace {
 
-constexpr uint32_t kReservedDescriptors = 64;  // Logs, listeners, rings, nodes.
-
 std::string RandomRunId() {
   std::random_device random;
   std::string id;
@@ -34,26 +31,6 @@ uring::Ring::Options RingOptions(const Config& config) {
   options.receive_limit_bytes = config.memory_limit_bytes;
   options.zero_copy_min_bytes = config.zero_copy_min_bytes;
   return options;
-}
-
-// Clients need descriptors, and must leave some to nodes, listeners and logs: raises the limit, or,
-// like the server, serves fewer clients. Returns how many.
-uint32_t FitToDescriptors(const Config& config) {
-  const rlim_t reserved = kReservedDescriptors * (1 + config.workers);
-  const rlim_t needed = config.maxclients + reserved;
-  rlimit limit = {};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < needed) {
-    limit.rlim_cur = std::min(needed, limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  if (limit.rlim_cur >= needed) return config.maxclients;
-  const rlim_t clients = limit.rlim_cur > 2 * reserved ? limit.rlim_cur - reserved : reserved;
-  LOG(WARNING) << "the limit of open files is " << limit.rlim_cur << ": at most " << clients
-               << " clients instead of --maxclients=" << config.maxclients
-               << "; raise it (ulimit -n) to at least " << needed;
-  return static_cast<uint32_t>(clients);
 }
 
 }  // namespace
@@ -74,7 +51,6 @@ Server::Server(const Config& config) : config_(config), nodes_file_(config.nodes
 Server::~Server() { Stop(); }
 
 absl::Status Server::Start() {
-  maxclients_ = FitToDescriptors(config_);
   if (absl::Status status = OpenListeners(); !status.ok()) return status;
   facts_.config = &config_;
   facts_.run_id = RandomRunId();
@@ -292,7 +268,7 @@ Server::WorkerThread* Server::LeastLoaded() {
 void Server::OnAccept(int fd, bool is_reader) {
   uint32_t clients = 0;
   for (auto& thread : workers_) clients += thread->clients.load(std::memory_order_relaxed);
-  if (clients >= maxclients_) {
+  if (clients >= config_.maxclients) {
     workers_.front()->stats.clients_rejected.Add();
     (void)send(fd, kErrorMaxClients.data(), kErrorMaxClients.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);

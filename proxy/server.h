@@ -76,7 +76,6 @@ class Server final : private WorkerHost {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::atomic<bool> refresh_requested_{false};
-  uint32_t maxclients_ = 0;     // As far as descriptors allow.
   int64_t next_client_id_ = 1;  // Of the accepting worker's thread.
   bool listening_ = false;      // Likewise.
 

@@ -99,6 +99,56 @@ class StartupTest(unittest.TestCase):
     def test_missing_flagfile(self):
         self.assert_refuses(self.launched(extra_arguments=["--flagfile=/nonexistent/flags"]), "/nonexistent/flags")
 
+    def test_a_line_of_a_flagfile_that_is_no_flag(self):
+        for line in ("--requirpass=hidden", "requirepass=hidden", "--requirepass hidden"):
+            with self.subTest(line=line):
+                proxy = RcproxyProcess()
+                self.addCleanup(proxy.remove)
+                path = os.path.join(proxy.directory, "flags.txt")
+                with open(path, "w") as flags:
+                    flags.write(f"--workers=1\n{line}\n")
+                proxy = self.launched(self.cluster.addresses(), extra_arguments=[f"--flagfile={path}"])
+                self.assert_refuses(proxy, f"{path} line 2: ")
+                self.assertNotIn("hidden", proxy.output())
+
+    # Open files.
+
+    def launched_with_open_files(self, limit, **flags):
+        proxy = RcproxyProcess(self.cluster.addresses(), flags)
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.end)
+        script = os.path.join(proxy.directory, "limited.sh")
+        with open(script, "w") as file:
+            file.write(f'#!/bin/sh\nulimit -n {limit}\nexec {rcproxy_process.binary()} "$@"\n')
+        os.chmod(script, 0o755)
+        with unittest.mock.patch.object(rcproxy_process, "binary", return_value=script):
+            proxy.launch()
+        return proxy
+
+    def test_clients_are_as_many_as_open_files_allow(self):
+        for flags, clients in (({}, 12), ({"maxclients": 5}, 5)):
+            proxy = self.launched_with_open_files(140, workers=1, **flags)
+            self.assert_serves(proxy)
+            with proxy.client() as client:
+                while b"\r\nconnected_clients:1\r\n" not in client.command("INFO", "clients"):
+                    time.sleep(0.01)
+            time.sleep(0.1)  # This one's end is seen.
+            others = [proxy.client(timeout_s=5) for _ in range(30)]
+            replies = []
+            for client in others:
+                self.addCleanup(client.close)
+                try:
+                    replies.append(client.command("GET", "k"))
+                except Disconnected:
+                    replies.append(None)
+            self.assertEqual(replies.count(b"v"), clients)
+            self.assertEqual(others[0].command("CONFIG", "GET", "maxclients")[1], b"%d" % clients)
+            self.assertIn(b"\r\nmaxclients:%d\r\n" % clients, others[0].command("INFO", "clients"))
+            self.assertEqual(others[0].command("MGET", "k", "x", "y"), [b"v", None, None])
+
+    def test_too_few_open_files_for_nodes(self):
+        self.assert_refuses(self.launched_with_open_files(64, workers=1, maxclients=20), "ulimit -n", "148")
+
     # Addresses.
 
     def test_port_in_use(self):
