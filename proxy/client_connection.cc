@@ -373,12 +373,15 @@ ClientConnection::Progress ClientConnection::RunLocal(const CommandSpec& spec,
 }
 
 void ClientConnection::OnSessionChanged() {
-  const bool by_default =
-      session_.is_reader || resources_.config.read_prefer != ReadPreference::kPrimary;
+  const Config& config = resources_.config;
+  const ReadPreference of_listener =
+      session_.is_reader ? config.replica_read_prefer : config.read_prefer;
+  const bool by_default = of_listener != ReadPreference::kPrimary;
   const bool prefers_replicas = session_.reads_from == ReadsFrom::kReplicas ||
                                 (session_.reads_from == ReadsFrom::kDefault && by_default);
   LinkNeeds needs = {.resp3 = session_.protocol == resp::Protocol::kResp3,
-                     .prefers_replica = prefers_replicas};
+                     .prefers_replica = prefers_replicas,
+                     .is_reader = session_.is_reader};
   if (session_.tracking() != nullptr) needs = NeedsOfTracker(session_);
   replies_.SetNeeds(needs);
   replies_.SetDatabase(session_.database);

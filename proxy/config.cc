@@ -171,12 +171,12 @@ constexpr struct {
 
 }  // namespace
 
-absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text) {
+absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text, std::string_view flag) {
   const auto* found =
       std::ranges::find(kReadPreferences, text, [](auto& known) { return known.name; });
   if (found != std::end(kReadPreferences)) return found->preference;
   return absl::InvalidArgumentError(
-      absl::StrCat("--read_prefer: \"", std::string(text),
+      absl::StrCat("--", std::string(flag), ": \"", std::string(text),
                    "\" is not primary, prefer_primary, replica, prefer_replica, any or nearest"));
 }
 

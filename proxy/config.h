@@ -118,6 +118,8 @@ struct Config {
   bool spread_publishes = false;
   uint64_t monitor_lines_per_s = 10'000;  // Per worker.
   ReadPreference read_prefer = ReadPreference::kPrimary;
+  // Of clients that come through replica_listen.
+  ReadPreference replica_read_prefer = ReadPreference::kPreferReplica;
   Zones zones;
   uint32_t zone_spill_requests = 512;
   int64_t read_your_writes_ms = 0;          // 0: reads of a client may miss its last writes,
@@ -153,5 +155,11 @@ struct Config {
 };
 
 std::string_view NameOf(ReadPreference preference);
+
+// What holds for a client that wants replicas to be read where `preference` is for all: that, or,
+// where it is the primary and the client has said READONLY, replicas first.
+constexpr ReadPreference PreferenceOfReaders(ReadPreference preference) {
+  return preference == ReadPreference::kPrimary ? ReadPreference::kPreferReplica : preference;
+}
 
 }  // namespace rcproxy::proxy

@@ -120,8 +120,9 @@ std::string NodeAddresses(const ServerFacts& facts) {
   return list;
 }
 
-std::string ReadPreferenceName(const ServerFacts& facts) {
-  return std::string(NameOf(facts.config->read_prefer));
+template <auto kField>
+std::string PreferenceName(const ServerFacts& facts) {
+  return std::string(NameOf(facts.config->*kField));
 }
 
 std::string Zone(const ServerFacts& facts) { return facts.config->zones.own; }
@@ -235,7 +236,7 @@ constexpr Parameter kParameters[] = {
     {"own_connections_max", Field<&Config::own_connections_max>},
     {"own_connections_opening_max", Field<&Config::own_connections_opening_max>},
     {"own_connections_total_max", Field<&Config::own_connections_total_max>},
-    {"read_prefer", ReadPreferenceName},
+    {"read_prefer", PreferenceName<&Config::read_prefer>},
     {"read_your_writes", ReadYourWrites},
     {"reconnect_delay_max", Milliseconds<&Config::reconnect_delay_max_ms>},
     {"reconnect_delay_min", Milliseconds<&Config::reconnect_delay_min_ms>},
@@ -244,6 +245,7 @@ constexpr Parameter kParameters[] = {
     {"refresh_timeout", Milliseconds<&Config::refresh_timeout_ms>},
     {"replica_addr", ListenAddresses<&Config::replica_listen>},
     {"replica_lag_bytes_max", Field<&Config::replica_lag_bytes_max>},
+    {"replica_read_prefer", PreferenceName<&Config::replica_read_prefer>},
     {"request_args_max", Field<&Config::request_args_max>},
     {"request_bulk_bytes_max", Field<&Config::request_bulk_bytes_max>},
     {"request_bytes_max", Field<&Config::request_bytes_max>},

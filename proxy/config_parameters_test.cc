@@ -52,6 +52,8 @@ TEST(ConfigGetTest, OurOwnFlags) {
   EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "primary"));
   local.config.read_prefer = ReadPreference::kPreferReplica;
   EXPECT_EQ(local.Ask("CONFIG GET read_prefer"), Pair("read_prefer", "prefer_replica"));
+  EXPECT_EQ(local.Ask("CONFIG GET replica_read_prefer"),
+            Pair("replica_read_prefer", "prefer_replica"));
   local.config.startup_nodes = {{"127.0.0.1", 7000}, {"::1", 7001}};
   EXPECT_EQ(local.Ask("CONFIG GET startup_nodes"),
             Pair("startup_nodes", "127.0.0.1:7000,[::1]:7001"));

@@ -29,7 +29,9 @@ absl::StatusOr<std::vector<cluster::NodeAddress>> ParseAnnounce(std::string_view
 absl::StatusOr<std::map<std::string, cluster::NodeAddress>> ParseNodeAddressMap(
     std::string_view list);
 absl::StatusOr<Face> ParseFace(std::string_view text);
-absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text);
+// The error names `flag`.
+absl::StatusOr<ReadPreference> ParseReadPreference(std::string_view text,
+                                                   std::string_view flag = "read_prefer");
 absl::StatusOr<CrossSlot> ParseCrossSlot(std::string_view text);
 absl::StatusOr<Transactions> ParseTransactions(std::string_view text);
 

@@ -62,6 +62,9 @@ DEFINE_string(
     "Who serves reads: primary (0), prefer_primary (a replica while it cannot be reached), "
     "replica, prefer_replica (1; the primary while none can be reached), any, or nearest. "
     "2 is prefer_replica, and wants to know the zone");
+DEFINE_string(replica_read_prefer, "",
+              "The same for the clients of --replica_addr; empty = as --read_prefer says, and "
+              "prefer_replica where that is primary");
 DEFINE_string(zone, "", "rcproxy's availability zone: nodes in it are preferred by --read_prefer");
 DEFINE_string(zone_map, "",
               "Zones of nodes that do not announce theirs: BEGINNING_OF_ADDRESS=ZONE,...");
@@ -243,10 +246,13 @@ absl::Status ReadZones(Config* config) {
   auto rules = ParseZoneMap(FLAGS_zone_map);
   if (!rules.ok()) return rules.status();
   config->zones = {.own = FLAGS_zone, .own_prefix = FLAGS_zone_prefix, .rules = *std::move(rules)};
-  const bool wants_zone = FLAGS_read_prefer == "2" || FLAGS_read_prefer == "replica_same_zone";
-  if (wants_zone && FLAGS_zone.empty() && FLAGS_zone_prefix.empty()) {
+  const std::pair<const char*, std::string> preferences[] = {
+      {"--read_prefer=", FLAGS_read_prefer}, {"--replica_read_prefer=", FLAGS_replica_read_prefer}};
+  for (const auto& [flag, preference] : preferences) {
+    const bool wants_zone = preference == "2" || preference == "replica_same_zone";
+    if (!wants_zone || !FLAGS_zone.empty() || !FLAGS_zone_prefix.empty()) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--read_prefer=", FLAGS_read_prefer,
+        absl::StrCat(flag, preference,
                      " needs --zone, or --zone_prefix: the beginning of the addresses of the nodes "
                      "in this zone, for example 10.1."));
   }
@@ -288,6 +294,12 @@ absl::Status ReadReplicas(Config* config) {
   auto preference = ParseReadPreference(FLAGS_read_prefer);
   if (!preference.ok()) return preference.status();
   config->read_prefer = *preference;
+  config->replica_read_prefer = PreferenceOfReaders(*preference);
+  if (!FLAGS_replica_read_prefer.empty()) {
+    auto of_readers = ParseReadPreference(FLAGS_replica_read_prefer, "replica_read_prefer");
+    if (!of_readers.ok()) return of_readers.status();
+    config->replica_read_prefer = *of_readers;
+  }
   config->replica_lag_bytes_max = FLAGS_replica_lag_bytes_max;
   config->hedge_reads_budget = FLAGS_hedge_reads_budget;
   if (absl::Status status = ReadYourWrites(config); !status.ok()) return status;

@@ -63,6 +63,7 @@ TEST_F(FlagsTest, TheDefaultsAreThoseOfConfig) {
   EXPECT_EQ(config.transaction_commands_max, own.transaction_commands_max);
   EXPECT_EQ(config.transactions, own.transactions);
   EXPECT_EQ(config.read_prefer, own.read_prefer);
+  EXPECT_EQ(config.replica_read_prefer, own.replica_read_prefer);
   EXPECT_EQ(config.zone_spill_requests, own.zone_spill_requests);
   EXPECT_EQ(config.read_your_writes_ms, own.read_your_writes_ms);
   EXPECT_EQ(config.replica_lag_bytes_max, own.replica_lag_bytes_max);
@@ -93,6 +94,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   Set("maxclients", "5");
   Set("client_pipeline_max", "7");
   Set("read_prefer", "2");
+  Set("replica_read_prefer", "nearest");
   Set("zone_prefix", "10.1.");
   Set("zone", "a");
   Set("zone_map", "10.1.=a");
@@ -133,6 +135,7 @@ TEST_F(FlagsTest, EveryFlagReachesTheConfiguration) {
   EXPECT_EQ(config->maxclients, 5u);
   EXPECT_EQ(config->client_pipeline_max, 7u);
   EXPECT_EQ(config->read_prefer, ReadPreference::kPreferReplica);
+  EXPECT_EQ(config->replica_read_prefer, ReadPreference::kNearest);
   EXPECT_EQ(config->zones.own_prefix, "10.1.");
   EXPECT_EQ(config->zones.own, "a");
   EXPECT_EQ(config->zones.rules.size(), 1u);
@@ -210,6 +213,13 @@ TEST_F(FlagsTest, ErrorsOfThePartsAreHandedOn) {
   EXPECT_NE(Error().find("--read_prefer"), std::string::npos);
   Set("read_prefer", "2");
   EXPECT_NE(Error().find("--zone_prefix"), std::string::npos);
+  Set("read_prefer", "0");
+  Set("replica_read_prefer", "2");
+  EXPECT_NE(Error().find("--replica_read_prefer=2 needs --zone"), std::string::npos);
+  Set("replica_read_prefer", "far");
+  EXPECT_NE(Error().find("--replica_read_prefer: \"far\""), std::string::npos);
+  Set("replica_read_prefer", "");
+  Set("read_prefer", "2");
   Set("zone", "a");
   Set("zone_map", "10.");
   EXPECT_NE(Error().find("--zone_map"), std::string::npos);

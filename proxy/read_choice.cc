@@ -25,11 +25,11 @@ struct Copy {
 };
 
 // link is nullptr when it should not be asked.
-Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
+Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind, ReadPreference preference) {
   UpstreamConnection& link = node->link(kind);
   if (!link.CanAccept() || node->IsLeftOut() || node->is_full()) return {};
   const uint64_t in_flight = link.in_flight();
-  const bool by_time = config.read_prefer == ReadPreference::kNearest;
+  const bool by_time = preference == ReadPreference::kNearest;
   return {.link = &link,
           .is_near = node->in_zone() && in_flight < config.zone_spill_requests,
           .cost = (in_flight + 1) * (by_time ? node->latency_ns() : 1)};
@@ -37,7 +37,7 @@ Copy CopyAt(const Config& config, UpstreamNode* node, LinkKind kind) {
 
 // The same, when it has to have what `needs` says.
 Copy ReplicaAt(const Config& config, UpstreamNode* node, LinkKind kind, const ReadNeeds& needs) {
-  const Copy copy = CopyAt(config, node, kind);
+  const Copy copy = CopyAt(config, node, kind, needs.preference);
   if (needs.written.round == 0 || copy.link == nullptr) return copy;
   if (copy.link->replica_progress().Has(needs.written)) return copy;
   needs.watch->Want(*copy.link);
@@ -65,7 +65,7 @@ UpstreamConnection* Best(const Config& config, const ShardRoute& shard, bool wit
     UpstreamNode* node = index < replicas ? shard.replicas[index] : shard.primary;
     if (node == needs.except) continue;
     Copy copy = index < replicas ? ReplicaAt(config, node, at_replica, needs)
-                                 : CopyAt(config, node, needs.at_primary);
+                                 : CopyAt(config, node, needs.at_primary, needs.preference);
     if (turn % kTrialEvery == 0) copy.cost = 0;
     if (copy.link != nullptr && copy.IsBetterThan(best)) best = copy;
   }

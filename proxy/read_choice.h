@@ -20,13 +20,6 @@
 
 namespace rcproxy::proxy {
 
-// What holds for a client that wants replicas to be read: --read_prefer, or, where that is the
-// primary and the client has said READONLY, replicas first.
-constexpr ReadPreference PreferenceOfReaders(const Config& config) {
-  return config.read_prefer == ReadPreference::kPrimary ? ReadPreference::kPreferReplica
-                                                        : config.read_prefer;
-}
-
 struct ReadNeeds {
   ReadPreference preference = ReadPreference::kPrimary;
   LinkKind at_primary;                // The connection, but at a replica.

@@ -32,7 +32,7 @@ class ReadChoiceTest : public testing::Test, public RouterForTest {
   // Likewise for a read that `asked` has.
   char ChooseOther(ReadPreference preference, char asked) {
     sim.config.read_prefer = preference;
-    const ReadNeeds needs = {.preference = PreferenceOfReaders(sim.config),
+    const ReadNeeds needs = {.preference = PreferenceOfReaders(preference),
                              .at_primary = LinkKind(),
                              .except = &Node(asked)};
     UpstreamConnection* link = ChooseOtherCopy(sim.config, table.Find(0), needs);
@@ -163,11 +163,33 @@ TEST_F(ReadChoiceTest, TheZoneComesFirstUntilItHasEnoughToDo) {
   EXPECT_EQ(Choose(ReadPreference::kReplica), 'C') << "rather than nobody";
 }
 
+// Both are asked for the same read, of which the nearest copy is at another node than the next.
+TEST_F(ReadChoiceTest, ClientsOfTheReplicaAddressHaveAPolicyOfTheirOwn) {
+  sim.config.read_prefer = ReadPreference::kReplica;
+  sim.config.replica_read_prefer = ReadPreference::kNearest;
+  for (int i = 0; i < 50; ++i) {
+    Node('A').NoteLatency(1'000'000);
+    Node('B').NoteLatency(3'000'000);
+    Node('C').NoteLatency(3'000'000);
+  }
+  ClientForTest reader{sim.resources};
+  client.replies.SetNeeds(LinkNeeds{.prefers_replica = true});
+  reader.replies.SetNeeds(LinkNeeds{.prefers_replica = true, .is_reader = true});
+  SendNow("GET b");  // Turn 0 is a trial.
+  for (NodeForTest* node : {&a, &b, &c}) {
+    if (node->HasInput()) Reply(*node, node == &a ? "$-1\r\n" : "+OK\r\n$-1\r\n");
+    node->Take();
+  }
+  Send(&reader, "GET b");
+  Settle();
+  EXPECT_EQ(a.Take(), Wire("GET b"));
+  SendNow("GET b");
+  EXPECT_EQ(a.Take(), "");
+}
+
 TEST(PreferenceOfReadersTest, ReadonlyMeansReplicasFirst) {
-  Config config;
-  EXPECT_EQ(PreferenceOfReaders(config), ReadPreference::kPreferReplica);
-  config.read_prefer = ReadPreference::kNearest;
-  EXPECT_EQ(PreferenceOfReaders(config), ReadPreference::kNearest);
+  EXPECT_EQ(PreferenceOfReaders(ReadPreference::kPrimary), ReadPreference::kPreferReplica);
+  EXPECT_EQ(PreferenceOfReaders(ReadPreference::kNearest), ReadPreference::kNearest);
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ struct LinkNeeds {
   TracksBy tracks_by : 2 = TracksBy::kNothing;
   bool prefers_replica : 1 = false;
   bool remembers : 1 = false;  // The client caches what it reads: see TrackingSink.
+  bool is_reader : 1 = false;  // It has come through --replica_addr: --replica_read_prefer counts.
   // Its database is not 0: ReplyQueue::database.
   bool has_database : 1 = false;
 };

@@ -393,9 +393,11 @@ bool Router::MayAskReplica(const Request& request) const {
 
 // Of a read that a replica may serve; none may when `preference` is kPrimary.
 ReadNeeds Router::NeedsOf(const Request& request, const ShardRoute& shard) {
-  ReadNeeds needs = {.preference = PreferenceOfReaders(resources_.config),
+  const Config& config = resources_.config;
+  ReadNeeds needs = {.preference = PreferenceOfReaders(
+                         request.needs.is_reader ? config.replica_read_prefer : config.read_prefer),
                      .at_primary = PrimaryLinkFor(request)};
-  if (!resources_.config.read_your_writes_by_offset) return needs;
+  if (!config.read_your_writes_by_offset) return needs;
   ReplyQueue* client = ClientOf(&request);  // Has the request, or its parent.
   const uint64_t round = client->own_writes().RoundFor(request.order, client->Front()->order,
                                                        replication_watch_.next_round());

@@ -66,7 +66,7 @@ struct Session {
   bool authenticated = false;
   bool no_evict = false;
   bool no_touch = false;
-  bool is_reader = false;  // Came through --replica_addr: by default replicas serve its reads.
+  bool is_reader = false;  // Came through --replica_addr: --replica_read_prefer.
   resp::Protocol protocol = resp::Protocol::kResp2;
   uint16_t database = 0;
   ReadsFrom reads_from = ReadsFrom::kDefault;

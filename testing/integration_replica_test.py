@@ -89,6 +89,20 @@ class ReplicaTest(IntegrationTest):
             self.assertEqual(reader.ok("SET", "k", "v"), "OK")
             proxy.stop()
 
+    def test_clients_of_replica_addr_may_have_a_policy_of_their_own(self):
+        cases = {
+            "any": lambda primary, replicas: (primary, replicas) == (10, [10, 10]),
+            "primary": lambda primary, replicas: (primary, replicas) == (30, [0, 0]),
+        }
+        for preference, condition in cases.items():
+            with self.subTest(preference), tempfile.TemporaryDirectory(prefix="rcproxy-replica-") as directory:
+                path = os.path.join(directory, "readers.sock")
+                flags = {"read_prefer": "prefer_replica", "replica_addr": path, "replica_read_prefer": preference}
+                proxy = self.start_proxy(**flags)
+                self.wait_for_copies(self.connect(path), condition)
+                self.wait_for_copies(self.connect(proxy.address), lambda primary, replicas: primary == 0)
+                proxy.stop()
+
     def test_a_client_reads_its_writes(self):
         client = self.connect(self.start_proxy(read_prefer="replica", read_your_writes="10s").address)
         self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
