@@ -131,8 +131,7 @@ class Agreeing {
     std::ranges::nth_element(told, middle, std::greater());
     return *middle;
   }
-  // What the epoch of an owner so far is by what was known and by its own word. Others can not
-  // make it go back here.
+  // The epoch of an owner so far, or its own word where that is less: others are measured by it.
   uint64_t EpochKnown(const std::string& key) const {
     const uint64_t known = EpochOf(*known_.epochs, key);
     const NodeView* own = ViewOf(key);

@@ -46,6 +46,17 @@ class InfoTest(IntegrationTest):
                    for node in self.cluster.primaries())  # fmt: skip
         self.assertTrue(self.info("commandstats")["cmdstat_get"].startswith(f"calls={gets},"))
 
+    def test_each_node_has_its_latency_and_failures(self):
+        self.client.pipeline([("SET", f"latency:{i}", i) for i in range(100)])
+        nodes = [dict(part.split("=", 1) for part in line.split(","))
+                 for name, line in self.info("nodes").items() if name.startswith("node")]  # fmt: skip
+        by_address = {node["addr"]: node for node in nodes}
+        for primary in self.cluster.primaries():
+            node = by_address[primary.address]
+            self.assertTrue(0 < int(node["latency_usec"]) < 5_000_000, node)
+            for name in ("connect_failures", "failures", "silences", "refusals"):
+                self.assertGreaterEqual(int(node[name]), 0)
+
     def test_it_looks_like_one_server(self):
         text = self.client.ok("INFO").decode()
         titles = [line[2:] for line in text.split("\r\n") if line.startswith("# ")]
