@@ -105,7 +105,8 @@ class Simulator {
   uint64_t hurries_one_in_ = 2;
   bool strict_ = true;
   bool link_resets_ = false;
-  bool repeats_sets_ = false;  // SET and MSET may be executed twice.
+  bool believes_liars_ = false;  // As it asks one node at a time, and that may lie.
+  bool repeats_sets_ = false;    // SET and MSET may be executed twice.
   int client_count_ = 0;
   int cache_count_ = 0;
   std::vector<std::unique_ptr<SimulatorClient>> clients_;
