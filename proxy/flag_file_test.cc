@@ -69,8 +69,8 @@ TEST_F(FlagFileTest, TheCommandLineNamesThem) {
   Error("\n", "good");
   const std::string bad = Path("bad");
   const std::string both = "--flagfile=" + Path("good") + "," + bad;
-  const std::vector<std::vector<const char*>> wrong = {
-      {"rcproxy", "--flagfile", bad.c_str()}, {"rcproxy", "-x", both.c_str()}};
+  const std::vector<std::vector<const char*>> wrong = {{"rcproxy", "--flagfile", bad.c_str()},
+                                                       {"rcproxy", "-x", both.c_str()}};
   for (const auto& arguments : wrong) EXPECT_FALSE(CheckFlagFiles(arguments).ok());
   const std::string good = "-flagfile=" + Path("good");
   const std::vector<std::vector<const char*>> right = {

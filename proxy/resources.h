@@ -127,7 +127,8 @@ struct Resources {
   bool offered_again = false;          // The next command has been seen before: it had to wait.
   uint64_t commands_until_sample = 0;  // --log_every_n
 
-  uint32_t full_links = 0;  // Connections to nodes: see UpstreamConnection::is_full.
+  uint32_t full_links = 0;      // Connections to nodes: see UpstreamConnection::is_full.
+  size_t requests_waiting = 0;  // For connections that clients share to open.
   // Requests that were under way when their clients ceased to wait for them, ever.
   uint64_t requests_given_up = 0;
 

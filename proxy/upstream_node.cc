@@ -72,11 +72,16 @@ void UpstreamNode::OnConnectSucceeded() {
   connect_after_ns_ = 0;
 }
 
-int64_t UpstreamNode::ConnectPatienceNs() const {
-  constexpr int64_t kLeastNs = 50'000'000;
+void UpstreamNode::NoteConnectTime(int64_t ns) {
   constexpr int64_t kFactor = 4;
-  if (connect_ns_ == 0) return INT64_MAX / 2;
-  return std::max(kLeastNs, kFactor * connect_ns_);
+  connect_patience_ns_ = std::max(kConnectPatienceMinNs, kFactor * ns);
+  was_connected_ = true;
+}
+
+// Nobody knows how far away it is: with the shortest patience it might never be reached.
+void UpstreamNode::NoteConnectBegunAnew() {
+  if (!was_connected_ && connect_patience_ns_ < resources_.config.connect_timeout_ms * 1'000'000)
+    connect_patience_ns_ *= 2;
 }
 
 void UpstreamNode::NoteFull(bool is_full) {

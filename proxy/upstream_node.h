@@ -72,18 +72,25 @@ class UpstreamNode {
   // A connection to it broke, or could not be opened, and none has been opened since.
   bool HasFailed() const { return failures_ > 0; }
   void OnConnectSucceeded();
-  // How long a connect may take before it is begun anew: a multiple of what the last took; without
-  // limit while none has succeeded.
-  int64_t ConnectPatienceNs() const;
-  void NoteConnectTime(int64_t ns) { connect_ns_ = ns; }
+  // How long a connect may take before it is begun anew: a multiple of what the last took; while
+  // none has succeeded, twice as long each time.
+  int64_t connect_patience_ns() const { return connect_patience_ns_; }
+  void NoteConnectTime(int64_t ns);
+  void NoteConnectBegunAnew();
   // One of its own connections begins to open; it is open, or will not be.
   void OnOwnOpening() { ++own_opening_; }
   void OnOwnOpened() { --own_opening_; }
 
   // Requests that wait for one of the connections that clients share to open.
   const WaitingLoad& waiting() const { return waiting_; }
-  void AddWaiting(const WaitingLoad& load) { waiting_ += load; }
-  void SubWaiting(const WaitingLoad& load) { waiting_ -= load; }
+  void AddWaiting(const WaitingLoad& load) {
+    waiting_ += load;
+    resources_.requests_waiting += load.requests;
+  }
+  void SubWaiting(const WaitingLoad& load) {
+    waiting_ -= load;
+    resources_.requests_waiting -= load.requests;
+  }
   // Whether one of its connections is: see UpstreamConnection::is_full.
   bool is_full() const { return full_links_ > 0; }
   void NoteFull(bool is_full);
@@ -147,6 +154,7 @@ class UpstreamNode {
   // By LinkKind::index(); nullptr where that is of no kind.
   using SharedLinks = std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount>;
 
+  static constexpr int64_t kConnectPatienceMinNs = 50'000'000;
   static constexpr int64_t kLeftOutNs = 1'000'000'000;
   static constexpr int64_t kLatencyWeight = 8;  // Of what was before, against the newest.
 
@@ -173,7 +181,8 @@ class UpstreamNode {
   uint32_t full_links_ = 0;
   WaitingLoad waiting_;
   int64_t connect_after_ns_ = 0;
-  int64_t connect_ns_ = 0;  // What the last took; 0 before the first.
+  int64_t connect_patience_ns_ = kConnectPatienceMinNs;
+  bool was_connected_ = false;
   int64_t new_until_ns_ = 0;
   uint64_t random_;  // For jitter.
   bool retired_ = false;

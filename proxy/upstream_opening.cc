@@ -50,7 +50,7 @@ void UpstreamConnection::OnResolved() {
   connecting_fd_ = fd;
   connecting_since_ns_ = resources_.io.NowNs();
   connect_timer_.Arm(
-      std::min(connect_deadline_ns_, connecting_since_ns_ + node_.ConnectPatienceNs()));
+      std::min(connect_deadline_ns_, connecting_since_ns_ + node_.connect_patience_ns()));
   resources_.io.Connect(fd, reinterpret_cast<const sockaddr*>(&address_.storage), address_.length,
                         &connect_.completion);
 }
@@ -74,7 +74,10 @@ void UpstreamConnection::OnConnected(int result) {
   if (state_ == State::kClosing || result < 0) {
     resources_.io.Close(fd);
     if (state_ == State::kClosing) return Idle();
-    if (result == -ECANCELED) return OnResolved();
+    if (result == -ECANCELED) {
+      node_.NoteConnectBegunAnew();
+      return OnResolved();
+    }
     return Fail(std::strerror(-result));
   }
   node_.NoteConnectTime(resources_.io.NowNs() - connecting_since_ns_);

@@ -333,7 +333,8 @@ void Worker::ArmTick() {
   const Config& config = resources_.config;
   const bool in_flight = stats_.requests_in_flight.value() > 0;
   // Clients that block keep nobody awake.
-  const bool timed = timed_at_tick_ || stats_.requests_sent.value() != sent_at_tick_;
+  const bool timed = timed_at_tick_ || stats_.requests_sent.value() != sent_at_tick_ ||
+                     resources_.requests_waiting > 0;
   int64_t pause_ns = 10 * kTickNs;
   if ((in_flight && timed) || memory_pressure_ || state_ != State::kRunning ||
       resources_.BytesInUse() > config.memory_limit_bytes / 2) {
