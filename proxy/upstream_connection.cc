@@ -338,8 +338,9 @@ bool UpstreamConnection::HandleError(Request* request, std::string_view frame) {
   // the slot has moved.
   if (request->is_unit && redirect.kind == cluster::ErrorKind::kAsk)
     redirect.kind = cluster::ErrorKind::kTryAgain;
-  if (redirect.kind == cluster::ErrorKind::kOther && !request->may_have_run) return false;
-  return observer_.OnErrorReply(request, redirect, this);
+  const bool passes = redirect.kind != cluster::ErrorKind::kOther || request->may_have_run;
+  if (passes && observer_.OnErrorReply(request, redirect, this)) return true;
+  return request->is_unit && TellUnitError(request, redirect);
 }
 
 void UpstreamConnection::HoldPartial(Chunk* chunk, std::string_view piece) {

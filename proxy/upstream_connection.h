@@ -304,6 +304,7 @@ class UpstreamConnection final : public uring::SocketListener,
   bool EndsUnit(std::string_view frame);
   bool IsWanted(const Request* front) const;
   bool HandleError(Request* request, std::string_view frame);
+  bool TellUnitError(Request* request, const cluster::Redirect& redirect);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void OfferToJoined(Request* front);
   static bool Yields(const Request& request);
