@@ -269,18 +269,28 @@ ClientConnection::Progress ClientConnection::EndTransaction(const CommandSpec& s
   return RunOperation(spec, MakeUnwatchOperation(std::move(watch), std::string(reply)));
 }
 
+namespace {
+
+uint16_t SlotOf(const TransactionPart& part) {
+  return part.slot == Transaction::kNoSlot ? Request::kNoSlot : static_cast<uint16_t>(part.slot);
+}
+
+}  // namespace
+
 ClientConnection::Progress ClientConnection::Exec(const CommandSpec& spec) {
   Transaction& transaction = *bindings_->transaction;
   if (transaction.spoiled()) {
     return EndTransaction(spec, "-EXECABORT Transaction discarded because of previous errors.\r\n");
   }
+  for (const TransactionPart& part : transaction.parts()) {
+    const std::string_view refusal = context_.router.UnitRefusal(SlotOf(part));
+    if (!refusal.empty()) return EndTransaction(spec, refusal);
+  }
   if (bindings_->watch != nullptr) return ExecWatched(spec);
   if (transaction.empty()) return EndTransaction(spec, "*0\r\n");
   if (transaction.parts().size() > 1) return ExecSplit(spec);
   const TransactionPart& part = transaction.parts().front();
-  const uint16_t slot =
-      part.slot == Transaction::kNoSlot ? Request::kNoSlot : static_cast<uint16_t>(part.slot);
-  if (context_.router.RouteUnit(&replies_, spec, part.Unit(), slot, part.read_only) ==
+  if (context_.router.RouteUnit(&replies_, spec, part.Unit(), SlotOf(part), part.read_only) ==
       Router::Verdict::kWait) {
     return Block();
   }

@@ -139,6 +139,18 @@ Router::Verdict Router::RouteUnit(ReplyQueue* client, const CommandSpec& exec,
   return Verdict::kTaken;
 }
 
+std::string_view Router::UnitRefusal(uint16_t slot) {
+  const std::vector<uint16_t> slots =
+      slot == Request::kNoSlot ? table_.SlotOfEachPrimary() : std::vector<uint16_t>{slot};
+  for (const uint16_t each : slots) {
+    UpstreamNode* node = table_.Find(each).primary;
+    if (node == nullptr || node->multi_refusal().empty()) continue;
+    node->TryMultiAgain();
+    return node->multi_refusal();
+  }
+  return {};
+}
+
 // Fills plan_ (one entry per slot) and part_of_key_. Returns the number of parts.
 uint32_t Router::GroupKeys(const CommandView& command, const KeyRun& keys) {
   if (++stamp_ == 0) {  // Wrapped: old stamps could match again.
@@ -431,7 +443,7 @@ void Router::Dispatch(Request* request) {
   const ReplyQueue* client = ClientOf(request);
   if (client != nullptr && client->delayed() > 0) return Delay(request);
   if (UpstreamConnection* link = LinkFor(request)) {
-    link->AcceptAgain(request);
+    if (!link->RefusesUnit(request)) link->AcceptAgain(request);
   } else {
     Delay(request);
   }

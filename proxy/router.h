@@ -79,6 +79,8 @@ class Router final : public UpstreamObserver, private OperationRunner {
   // Request::kNoSlot.
   Verdict RouteUnit(ReplyQueue* client, const cluster::CommandSpec& exec, std::string_view unit,
                     uint16_t slot, bool read_only);
+  // What the node that it would be sent to says to MULTI, if it refuses that; else empty.
+  std::string_view UnitRefusal(uint16_t slot);
   // Runs `operation` for the client; kWait (then it is gone) while earlier commands are under way.
   Verdict Start(ReplyQueue* client, const cluster::CommandSpec& spec,
                 std::unique_ptr<Operation> operation);

@@ -122,32 +122,6 @@ TEST_F(RouterRetryTest, ATransactionIsTriedAgainWhereverItsFirstErrorIsCut) {
   }
 }
 
-// EXECABORT alone would not say why.
-TEST_F(RouterRetryTest, ATransactionThatIsGivenUpNamesTheReason) {
-  const std::string unit = Wire("MULTI") + Wire("GET b") + Wire("GET b") + Wire("EXEC");
-  const std::string abort = "-EXECABORT Transaction discarded because of previous errors.\r\n";
-  const struct {
-    std::string refusal;
-    std::string answer;
-  } cases[] = {
-      {"+QUEUED\r\n" + Ask(3300, 'B'),
-       "-TRYAGAIN Multiple keys request during rehashing of slot\r\n"},
-      {"-CLUSTERDOWN Hash slot not served\r\n-ERR x\r\n", "-CLUSTERDOWN Hash slot not served\r\n"},
-      {"+QUEUED\r\n-NOPERM no\r\n", "-NOPERM no\r\n"},
-      {"+QUEUED\r\n-ERR wrong number of arguments\r\n", abort},
-  };
-  for (const auto& c : cases) {
-    router.RouteUnit(&client.replies, cluster::CommandNamed("exec"), unit, 3300, true);
-    Settle();
-    const int64_t begin_ns = sim.io.NowNs();
-    while (!client.HasOutput() && sim.io.NowNs() - begin_ns < 10 * kSecond) {
-      if (!a.Take().empty()) Reply(a, "+OK\r\n" + c.refusal + abort);
-      sim.RunFor(5 * kMillisecond);
-    }
-    EXPECT_EQ(client.Take(), c.answer);
-  }
-}
-
 TEST_F(RouterRetryTest, ANewMapEndsThePause) {
   SendNow("GET b");
   Reply(a, "-READONLY You can't write against a read only replica.\r\n");

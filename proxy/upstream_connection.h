@@ -160,6 +160,8 @@ class UpstreamConnection final : public uring::SocketListener,
   void AcceptFrom(Request* request, uring::Chunk* chunk, std::string_view command);
   // Takes a request again: its command is in request->bytes.
   void AcceptAgain(Request* request);
+  // Answers a unit that the node would execute as single commands, as it refuses MULTI.
+  bool RefusesUnit(Request* request);
   // Takes a command of rcproxy's own whose reply nobody wants. Requires: CanAccept().
   void AcceptIgnored(std::string_view command);
   // The same for one whose reply is wanted. `reply` hears of it exactly once, perhaps before this
@@ -304,6 +306,9 @@ class UpstreamConnection final : public uring::SocketListener,
   bool EndsUnit(std::string_view frame);
   bool IsWanted(const Request* front) const;
   bool HandleError(Request* request, std::string_view frame);
+  // What nodes refuse of units: upstream_unit.cc.
+  bool TriesMulti() const;
+  bool TakesMultiTrial(std::string_view reply);
   bool TellUnitError(Request* request, const cluster::Redirect& redirect);
   void HoldPartial(uring::Chunk* chunk, std::string_view piece);
   void OfferToJoined(Request* front);
@@ -331,6 +336,7 @@ class UpstreamConnection final : public uring::SocketListener,
   bool was_given_again_ = false;  // A request that may be older than those before it.
   HeldLink* holder_ = nullptr;    // Whoever keeps it for longer than a request.
   int handshake_replies_ = 0;
+  int multi_trial_replies_ = 0;       // Of them, up to the end of the trial of MULTI.
   bool awaits_sign_of_life_ = false;  // The first of them is the reply to PING, whatever it says.
   int64_t client_id_ = 0;
   int connecting_fd_ = -1;

@@ -13,6 +13,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "cluster/topology.h"
@@ -95,6 +97,13 @@ class UpstreamNode {
   bool is_full() const { return full_links_ > 0; }
   void NoteFull(bool is_full);
 
+  // What it said to MULTI when its user (--upstream_username) was tried; empty: it may. Commands
+  // that come behind a MULTI that is refused would be executed one by one.
+  const std::string& multi_refusal() const { return multi_refusal_; }
+  void NoteMulti(std::string_view reply) { multi_refusal_ = reply.starts_with('-') ? reply : ""; }
+  // Tries again whether it is refused still; at most once a second.
+  void TryMultiAgain();
+
   // It appeared after the first map, a moment ago.
   void set_new_until_ns(int64_t new_until_ns) { new_until_ns_ = new_until_ns; }
   bool IsNew() const { return resources_.io.NowNs() < new_until_ns_; }
@@ -151,11 +160,23 @@ class UpstreamNode {
   }
 
  private:
+  // The reply to MULTI, behind which EXEC comes.
+  class MultiTrial final : public InternalReply {
+   public:
+    explicit MultiTrial(UpstreamNode& node) : node_(node) {}
+    void OnReply(std::string_view reply) override { node_.NoteMulti(reply); }
+    void OnLost() override {}
+
+   private:
+    UpstreamNode& node_;
+  };
+
   // By LinkKind::index(); nullptr where that is of no kind.
   using SharedLinks = std::array<std::unique_ptr<UpstreamConnection>, LinkKind::kCount>;
 
   static constexpr int64_t kConnectPatienceMinNs = 50'000'000;
   static constexpr int64_t kLeftOutNs = 1'000'000'000;
+  static constexpr int64_t kMultiTrialNs = 1'000'000'000;
   static constexpr int64_t kLatencyWeight = 8;  // Of what was before, against the newest.
 
   std::unique_ptr<UpstreamConnection> NewLink(LinkKind kind);
@@ -190,6 +211,10 @@ class UpstreamNode {
   bool in_zone_ = false;
   int64_t left_out_until_ns_ = 0;
   int64_t heard_ns_ = 0;
+  std::string multi_refusal_;
+  int64_t multi_tried_ns_ = 0;
+  MultiTrial multi_trial_{*this};
+  IgnoredReply ignored_;
   QueueDelay queue_delay_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // Look-ups may outlive the node.
   // In database 0. Each is opened when it is needed first.

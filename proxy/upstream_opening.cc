@@ -119,6 +119,11 @@ std::string UpstreamConnection::Greeting() {
     }
     resp::AppendBulk(&greeting, config.upstream_password);
   }
+  multi_trial_replies_ = TriesMulti() ? 3 : 0;
+  if (TriesMulti()) {
+    greeting += resp::CommandOf({"MULTI"}) + resp::CommandOf({"EXEC"});
+    handshake_replies_ += 2;
+  }
   if (kind_.replica_reads) {
     greeting += kReadOnlyCommand;
     ++handshake_replies_;
@@ -170,7 +175,8 @@ void UpstreamConnection::OnHandshakeReply(std::string_view reply) {
     return;
   }
   if (kind_.is_own && handshake_replies_ == 1) return OnClientId(reply);
-  if (scanner_.type() == '-') {
+  const bool is_trial = TakesMultiTrial(reply);
+  if (scanner_.type() == '-' && !is_trial) {
     if (kind_.resp3 && RefusesProtocol(reply)) return RefuseProtocol();
     if (AwaitsSelect()) return RefuseDatabase(std::string(reply));
     Fail("the node refused the greeting: " + std::string(reply.substr(0, reply.find('\r'))));
@@ -224,6 +230,7 @@ void UpstreamConnection::BecomeReady() {
       resources_.FreeRequest(request);
       continue;
     }
+    if (RefusesUnit(request)) continue;
     AcceptAgain(request);
     if (asked != nullptr) AcceptAgain(asked);  // ASKING and what it is for stay neighbours.
   }

@@ -84,6 +84,52 @@ class TransactionTest(IntegrationTest):
         self.assertEqual(problems, [])
 
 
+class HalfMovedSlotTest(IntegrationTest):
+    cluster_options = {"primaries": 2, "replicas_per_primary": 0, "node_timeout_ms": 5000}
+    proxy_flags = {"request_timeout": "500ms"}
+
+    def test_the_reason_is_named(self):
+        slot = self.cluster.nodes[0].command("CLUSTER", "KEYSLOT", "{half}")
+        source, target = self.owner_and_another("{half}")
+        self.client.pipeline([("SET", "{half}1", 1), ("SET", "{half}2", 2)])
+        self.cluster.begin_migration(slot, source, target)
+        self.cluster.move_keys(slot, source, target, count=1)
+        transaction = [("MULTI",), ("GET", "{half}1"), ("GET", "{half}2"), ("EXEC",)]
+        self.assert_error(self.client.pipeline(transaction)[-1], "TRYAGAIN")
+        self.cluster.move_keys(slot, source, target)
+        self.cluster.finish_migration(slot, source, target)
+        self.eventually(lambda: self.client.pipeline(transaction)[-1] == [b"1", b"2"])
+
+
+class RightsTest(IntegrationTest):
+    """The nodes' user of rcproxy may do everything but begin transactions."""
+
+    cluster_options = {"primaries": 2, "replicas_per_primary": 0, "node_timeout_ms": 5000}
+    proxy_flags = {"upstream_username": "limited", "upstream_password": "pw"}
+
+    @classmethod
+    def allow(cls, rule):
+        for node in cls.cluster.nodes:
+            node.command("ACL", "SETUSER", "limited", "on", ">pw", "~*", "&*", "+@all", rule)
+
+    @classmethod
+    def flags(cls):
+        cls.allow("-multi")
+        return super().flags()
+
+    def test_nothing_of_a_transaction_is_executed_without_multi(self):
+        transaction = [("MULTI",), ("INCR", "{r}n"), ("INCR", "{r}n"), ("EXEC",)]
+        for _ in range(3):
+            with self.proxy.client() as client:
+                self.assert_error(client.pipeline(transaction)[-1], "NOPERM")
+                client.ok("WATCH", "{r}n")
+                self.assert_error(client.pipeline(transaction)[-1], "NOPERM")
+        self.assertIsNone(self.client.command("GET", "{r}n"))
+        self.allow("+multi")
+        self.eventually(lambda: self.client.pipeline(transaction)[-1] == [1, 2])
+        self.allow("-multi")
+
+
 class OneSlotTest(IntegrationTest):
     """--transactions=slot, the default."""
 
