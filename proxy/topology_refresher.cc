@@ -16,6 +16,8 @@ using cluster::NodeView;
 namespace {
 
 constexpr int64_t kNsPerMs = 1'000'000;
+// While a replica is out the map is not read more often.
+constexpr int64_t kReplicaOutNs = 1'000'000'000;
 // Nodes of the map that one round may come to ask, for each view that it wants: in a large cluster
 // of which many nodes are gone, the seeds get their turn soon.
 constexpr size_t kDrawnPerView = 3;
@@ -293,6 +295,18 @@ bool TopologyRefresher::IsInMap(const NodeAddress& address) const {
                                  last_->nodes().end();
 }
 
+namespace {
+
+// A replica that starts again tells nobody when it can serve reads.
+bool HasReplicaOut(const cluster::Topology& map) {
+  return std::ranges::any_of(map.shards(), [&map](const cluster::Shard& shard) {
+    return std::ranges::any_of(
+        shard.replicas, [&map](uint16_t replica) { return !map.nodes()[replica].is_online; });
+  });
+}
+
+}  // namespace
+
 void TopologyRefresher::FailRound() {
   deciding_ = false;
   again_ = false;
@@ -319,22 +333,32 @@ void TopologyRefresher::Accept(cluster::Agreement agreement) {
     again = std::exchange(again_, false);
     resources_.stats.topology_refreshes.Add();
     resources_.stats.topology_views_refused.Add(agreement.views_left_out);
-    const int64_t interval_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
-    Schedule(interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1)));
   }
   epochs_ = std::move(agreement.epochs);
   const bool is_same = last_ != nullptr && last_->SameAs(*agreement.topology);
+  if (!is_same) changed_ns_ = resources_.io.NowNs();
   last_ = std::make_shared<const cluster::Topology>(*std::move(agreement.topology));
   if (!is_same) {
     resources_.stats.topology_changes.Add();
     LOG(INFO) << "cluster map: " << last_->nodes().size() << " nodes, " << last_->shards().size()
               << " shards, " << last_->slots_covered() << " slots";
   }
+  if (is_first) Schedule(IntervalNs());
   if (again) RequestRefresh();
   // Also one that is the same: how far replicas are behind has changed, and MOVED may have made
   // workers believe otherwise meanwhile.
   if (is_first || !is_same) publish_(last_);
   AskOwners(agreement.to_ask);
+}
+
+int64_t TopologyRefresher::IntervalNs() {
+  const int64_t longest_ns = resources_.config.slots_reload_interval_ms * kNsPerMs;
+  int64_t interval_ns = longest_ns;
+  if (HasReplicaOut(*last_)) {
+    const int64_t unchanged_ns = resources_.io.NowNs() - changed_ns_;
+    interval_ns = std::min(longest_ns, std::max(kReplicaOutNs, unchanged_ns / 10));
+  }
+  return interval_ns - static_cast<int64_t>(random_() % (interval_ns / 10 + 1));
 }
 
 // What others say of them is not believed yet; their own word is.

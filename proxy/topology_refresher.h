@@ -1,13 +1,15 @@
 // Keeps the cluster map fresh: asks several nodes at a time what they see, and publishes what they
 // agree on (cluster/agreement.h).
 //
-// When: at start, after each interval (with jitter), and soon after somebody noticed that the map
-// is wrong (a redirect, a failed connection), never more often than refresh_min_interval. Whom:
-// topology_nodes_asked nodes of the last good map, drawn at random; another one for each that can
-// not be reached or takes longer than refresh_timeout; the seeds when they are used up, which also
-// looks their names up again. So any of the first nodes may be gone. A round decides when half of
-// those asked (at the start, more) have told what they see, and again for each view that comes
-// later; so a node that hangs holds up nothing, and one that is cut off changes nothing.
+// When: at start, after each interval (with jitter), sooner while a replica is out (after a tenth
+// of the time for which the map has been the same, so that its return is seen), and soon after
+// somebody noticed that the map is wrong (a redirect, a failed connection), never more often than
+// refresh_min_interval. Whom: topology_nodes_asked nodes of the last good map, drawn at random;
+// another one for each that can not be reached or takes longer than refresh_timeout; the seeds when
+// they are used up, which also looks their names up again. So any of the first nodes may be gone. A
+// round decides when half of those asked (at the start, more) have told what they see, and again
+// for each view that comes later; so a node that hangs holds up nothing, and one that is cut off
+// changes nothing.
 //
 // Owner: the Worker with index 0; the others ask through their host. Thread: that worker's.
 // Invariants: 1. one round at a time counts; views for older ones are dropped; 2. no node is asked
@@ -68,6 +70,7 @@ class TopologyRefresher {
   void AskOwners(const std::vector<cluster::NodeAddress>& owners);
   void FailRound();
   void Accept(cluster::Agreement agreement);
+  int64_t IntervalNs();
   void Schedule(int64_t delay_ns);
 
   Resources& resources_;
@@ -91,6 +94,7 @@ class TopologyRefresher {
   bool use_slots_ = false;  // The nodes do not know CLUSTER SHARDS.
   int failed_rounds_ = 0;
   int64_t last_begin_ns_ = 0;
+  int64_t changed_ns_ = 0;  // When the map was last another than before.
   uring::Timer next_timer_;
   uring::Timer deadline_timer_;
 };

@@ -439,6 +439,28 @@ TEST_F(TopologyRefresherTest, TheMapIsReadFromTimeToTime) {
   }
 }
 
+// One that has been out for longer may take longer to be seen again.
+TEST_F(TopologyRefresherTest, WhileAReplicaIsOutTheMapIsReadOften) {
+  members_[2].shard = 0;
+  members_[2].loading = true;
+  view_.primary_of_shard.pop_back();
+  view_.epoch_of_shard.pop_back();
+  refresher_.Start();
+  AnswerRound();
+  int64_t out_ms = 0;
+  int rounds = 0;
+  for (; out_ms < 50'000; ++rounds) {
+    const int64_t waited_ms = AnswerRound() / kMillisecond;
+    EXPECT_GE(waited_ms, 890);
+    EXPECT_LE(waited_ms, 1'010 + out_ms / 10);
+    out_ms += waited_ms;
+  }
+  EXPECT_LT(rounds, 40);
+  members_[2].loading = false;
+  AnswerRound();
+  EXPECT_GE(AnswerRound() / kMillisecond, sim.config.slots_reload_interval_ms * 8 / 10);
+}
+
 TEST_F(TopologyRefresherTest, AMapThatHasNotChangedIsPublishedAllTheSame) {
   refresher_.Start();
   AnswerRound();

@@ -208,6 +208,8 @@ class ReplicaTest(IntegrationTest):
         finally:
             self.cluster.restart(victim)
             self.cluster.wait_until_ok(60)
+        # Long before --slots_reload_interval.
+        self.wait_for_copies(client, lambda primary, replicas: (primary, replicas) == (0, [15, 15]))
 
 
 if __name__ == "__main__":
