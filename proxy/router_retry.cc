@@ -207,8 +207,8 @@ void Router::OnRequestLost(Request* request, Fate fate) {
     return DeliverText(resources_, request, kErrorOutcomeUnknown);
   }
   request->failure = Request::Failure::kUnreachable;
-  if (Expired(request, resources_.io.NowNs())) return GiveUp(request);
   if (sent && request->is_private && MayTakeItsTime(*request)) RenewBlocking(request);
+  if (Expired(request, resources_.io.NowNs())) return GiveUp(request);
   Delay(request);
 }
 
