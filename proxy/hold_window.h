@@ -24,6 +24,9 @@ class HoldWindow {
   // Whether a request of so many bytes may wait for `shard` (an index of the routing table), beside
   // those that wait for a connection to its primary.
   bool HasRoom(uint16_t shard, size_t bytes, const WaitingLoad& waiting) const;
+  bool HasAny(uint16_t shard) const {
+    return shard < shards_.size() && shards_[shard].requests > 0;
+  }
   void Enter(Request* request, uint16_t shard);
   // Requires: entered.
   void Leave(const Request& request);

@@ -37,6 +37,9 @@ TEST_F(HoldWindowTest, EachShardHasAWindowOfItsOwn) {
     window_.Enter(RequestOf(10), 2);
   }
   EXPECT_FALSE(window_.HasRoom(2, 10, {}));
+  EXPECT_TRUE(window_.HasAny(2));
+  EXPECT_FALSE(window_.HasAny(1));
+  EXPECT_FALSE(window_.HasAny(7));
   EXPECT_TRUE(window_.HasRoom(1, 10, {}));
   EXPECT_TRUE(window_.HasRoom(7, 10, {}));
   EXPECT_EQ(window_.requests(), 3u);

@@ -340,10 +340,12 @@ UpstreamConnection* Router::LinkFor(Request* request) {
   if (node->has_standing_queue() && MustRefuse(link, request)) [[unlikely]]
     return nullptr;
   if (link.state() == UpstreamConnection::State::kReady) return &link;
-  // A node that was well opens a connection at once. For another the first has it tried, and the
-  // others wait as for one that is not there.
-  const bool tries = link.state() == UpstreamConnection::State::kIdle || !node->HasFailed();
-  if (link.CanAccept() && (tries || hold_.HasRoom(HoldShard(*request), 0, node->waiting())))
+  // A node that was well opens a connection at once. For another the first request has it tried,
+  // and the others wait as for one that is not there.
+  const uint16_t shard = HoldShard(*request);
+  const bool is_first = link.state() == UpstreamConnection::State::kIdle && !hold_.HasAny(shard);
+  if (link.CanAccept() &&
+      (is_first || !node->HasFailed() || hold_.HasRoom(shard, 0, node->waiting())))
     return &link;
   NoteUnreachable(request);
   return nullptr;

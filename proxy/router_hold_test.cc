@@ -41,7 +41,10 @@ class RouterHoldTest : public testing::Test, public RouterForTest {
     return sim.RunUntil([this] { return a.HasInput(); });
   }
 
+  UpstreamConnection& link() { return table.NodeAt(AddressOf('A'))->primary_link(); }
+
   std::vector<std::unique_ptr<ClientForTest>> clients;
+  IgnoredReply ignored;
 };
 
 TEST_F(RouterHoldTest, BeyondTheLimitThereIsAnErrorAtOnceAndOtherShardsAreServed) {
@@ -110,6 +113,21 @@ TEST_F(RouterHoldTest, WhatWaitsForAConnectionToOpenIsPartOfTheWindow) {
   EXPECT_EQ(clients[5]->Take(), kErrorShed);
   SendNow("GET c");
   EXPECT_EQ(b.Take(), Wire("GET c"));
+}
+
+TEST_F(RouterHoldTest, OwnQuestionsTakeNobodysRoom) {
+  sim.config.hold_requests_max = 2;
+  sim.config.connect_timeout_ms = 100;
+  OpenAll();
+  sim.network.SetConnectMode(a.address(), sim::ConnectMode::kSilent);
+  a.peer().Reset();
+  Settle();
+  ASSERT_TRUE(sim.RunUntil([this] { return link().CanAccept(); }));
+  for (int i = 0; i < 3; ++i) link().Ask(Wire("CLUSTER INFO"), &ignored);
+  SendToA(3);
+  EXPECT_FALSE(clients[0]->HasOutput());
+  EXPECT_FALSE(clients[1]->HasOutput());
+  EXPECT_EQ(clients[2]->Take(), kErrorShed);
 }
 
 // Of a client that has nothing else to wait for something is always taken, or it would never know
@@ -249,7 +267,6 @@ class OverloadTest : public RouterHoldTest {
       sim.RunFor(4 * kMillisecond);
     }
   }
-  UpstreamConnection& link() { return table.NodeAt(AddressOf('A'))->primary_link(); }
   uint64_t refused() { return sim.stats.errors_overload.value(); }
 };
 

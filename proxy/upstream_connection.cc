@@ -122,10 +122,12 @@ void UpstreamConnection::AcceptAgain(Request* request) {
 void UpstreamConnection::Wait(Request* request) {
   request->state = Request::State::kWaiting;
   waiting_.PushBack(request);
-  const WaitingLoad load = {1, request->bytes.size()};
-  waiting_load_ += load;
-  if (!kind_.is_own) node_.AddWaiting(load);
-  NoteLoad();
+  if (request->sink != Request::Sink::kInternal) {
+    const WaitingLoad load = {1, request->bytes.size()};
+    waiting_load_ += load;
+    if (!kind_.is_own) node_.AddWaiting(load);
+    NoteLoad();
+  }
   if (state_ == State::kIdle) StartConnect();
 }
 
@@ -565,7 +567,7 @@ void UpstreamConnection::CheckInvariants() const {
   output_.CheckInvariants();
   CHECK(state_ != State::kReady || waiting_.IsEmpty());
   CHECK(state_ == State::kReady || pending_.IsEmpty());
-  CHECK_EQ(waiting_.IsEmpty(), waiting_load_.requests == 0);
+  CHECK(!waiting_.IsEmpty() || waiting_load_.requests == 0);
   uint64_t position = 0;
   for (const Request* r = pending_.Front(); r != nullptr; r = pending_.Next(r)) {
     CHECK_GE(r->stream_begin, position);

@@ -353,7 +353,7 @@ class UpstreamConnection final : public uring::SocketListener,
   uint64_t sent_bytes_ = 0;       // Ever taken by it.
   uint64_t given_up_seen_ = 0;    // Resources::requests_given_up at the last flush.
   RequestList waiting_;
-  WaitingLoad waiting_load_;
+  WaitingLoad waiting_load_;  // Of those that are not rcproxy's own.
   RequestList pending_;
   uint32_t in_flight_ = 0;  // How many are pending_.
   resp::ReplyScanner scanner_;
