@@ -160,9 +160,9 @@ class Operation {
   // it would be asked again, UnblockedReply() is the answer.
   virtual void NoteUnblocked([[maybe_unused]] bool with_error) {}
   virtual std::string_view UnblockedReply() const { return {}; }  // Empty: nobody has unblocked it.
-  // Of the blocking question, which nodes refuse for a while: its answer once the time that the
-  // client gave it is over; empty before.
-  virtual std::string_view TimeoutReply([[maybe_unused]] int64_t now_ns) const { return {}; }
+  // Of the blocking question, which nodes refuse for a while: whether the time that the client gave
+  // it is over, or a second, as even the shortest has to outlast the move of a slot's last keys.
+  virtual bool IsOver([[maybe_unused]] int64_t now_ns) const { return false; }
 };
 
 }  // namespace rcproxy::proxy

@@ -150,8 +150,7 @@ class Router final : public UpstreamObserver, private OperationRunner {
   void LoseWatch(Request* request);
   void RenewBlocking(Request* request);
   bool EndUnblocked(Request* request);
-  bool EndTimedOut(Request* request);
-  bool EndWith(Request* request, std::string_view reply);
+  bool IsOver(const Request& request) const;
   void Advance(SplitState* split, std::span<const std::string_view> answers);
   void NoteWrite(const Request* request, const UpstreamNode& node);
   UpstreamNode* NodeOutsideSlots(const Request* request);

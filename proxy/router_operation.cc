@@ -202,23 +202,16 @@ void Router::RenewBlocking(Request* request) {
 // Of a question with a connection of its own, which no node has now: its client may have been
 // unblocked meanwhile.
 bool Router::EndUnblocked(Request* request) {
-  return request->is_private &&
-         EndWith(request, request->split_parent->operation->UnblockedReply());
-}
-
-// The same when the time is over that the client gave it.
-bool Router::EndTimedOut(Request* request) {
-  const int64_t now_ns = resources_.io.NowNs();
-  return request->is_private &&
-         EndWith(request, request->split_parent->operation->TimeoutReply(now_ns));
-}
-
-// False when there is no such reply.
-bool Router::EndWith(Request* request, std::string_view reply) {
+  if (!request->is_private) return false;
+  const std::string reply(request->split_parent->operation->UnblockedReply());
   if (reply.empty()) return false;
   request->pieces.Clear(resources_.segments);
-  DeliverText(resources_, request, std::string(reply));
+  DeliverText(resources_, request, reply);
   return true;
+}
+
+bool Router::IsOver(const Request& request) const {
+  return request.is_private && request.split_parent->operation->IsOver(resources_.io.NowNs());
 }
 
 // ---- commands that are passed on while they arrive

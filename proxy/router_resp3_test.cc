@@ -64,7 +64,7 @@ TEST_F(RouterResp3Test, UserAndPasswordAreInTheGreeting) {
   EXPECT_EQ(a.Take(), Wire("HELLO 3 AUTH default pw"));
   sim.config.upstream_username = "me";
   SendNow("GET c");
-  EXPECT_EQ(b.Take(), Wire("HELLO 3 AUTH me pw"));
+  EXPECT_EQ(b.Take(), Wire("HELLO 3 AUTH me pw") + Wire("MULTI") + Wire("EXEC"));
 }
 
 TEST_F(RouterResp3Test, PushesBelongToNobody) {

@@ -62,7 +62,7 @@ bool Router::OnErrorReply(Request* request, const cluster::Redirect& redirect,
     case ErrorKind::kTryAgain:
       // The importing node may say so of keys that nobody has: for as long as the slot moves, the
       // request is sent back and forth, and what ends that is its deadline.
-      if (EndTimedOut(request)) return true;
+      if (IsOver(*request)) return HidesNodesError(request);
       request->redirects = 0;
       moving_slots_.NoteTryAgain(request->slot, resources_.io.NowNs());
       resources_.stats.retries_tryagain.Add();

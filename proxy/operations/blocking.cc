@@ -25,6 +25,7 @@ using cluster::CommandSpec;
 using resp::CommandView;
 
 constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kPatienceNs = 1000 * kNsPerMs;
 constexpr std::string_view kErrorUnblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
 
 // Where a command has its timeout, and in which unit.
@@ -132,9 +133,8 @@ class Blocking final : public Operation {
     unblocked_reply_ = with_error ? kErrorUnblocked : timeout_reply_;
   }
   std::string_view UnblockedReply() const override { return unblocked_reply_; }
-  std::string_view TimeoutReply(int64_t now_ns) const override {
-    const bool is_over = timeout_.ns != 0 && now_ns >= end_ns_;
-    return is_over ? timeout_reply_ : std::string_view();
+  bool IsOver(int64_t now_ns) const override {
+    return timeout_.ns != 0 && now_ns >= end_ns_ + std::max<int64_t>(0, kPatienceNs - timeout_.ns);
   }
 
  private:
