@@ -154,7 +154,7 @@ class OverloadTest(IntegrationTest):
             finally:
                 self.cluster.resume(victim)
             print(f"a GET took at most {worst * 1000:.0f} ms; memory {before >> 20} to {highest >> 20} MiB")
-            self.assertLess(worst, 2.0)  # Less than --request_timeout, after which memory comes back.
+            self.assertLess(worst, 3.0)  # Less than --request_timeout, after which memory comes back.
             self.assertLess(counted, 256 << 20)  # Sanitizers take several times as much.
             for sender in senders:
                 sender.close()
