@@ -39,7 +39,7 @@ void UpstreamConnection::CheckTimeout(int64_t now_ns) {
 // Whether its client has waited for too long. Who has a connection for itself, or whose reply has
 // begun to come, waits for as long as something comes.
 bool UpstreamConnection::IsOverdue(const Request& request, int64_t then_ns) const {
-  if (request.issued_ns > then_ns || request.is_private || request.streaming) return false;
+  if (request.issued_ns >= then_ns || request.is_private || request.streaming) return false;
   if (&request == pending_.Front() && !partial_.empty()) return false;
   if (request.sink == Request::Sink::kPart) return request.split_parent->joined == nullptr;
   return request.sink == Request::Sink::kClient || request.sink == Request::Sink::kMuted;
@@ -52,7 +52,7 @@ void UpstreamConnection::LoseOverdue(int64_t then_ns) {
   for (RequestList* list : {&pending_, &waiting_}) {
     for (Request* request = list->Front(); request != nullptr;) {
       Request* next = list->Next(request);
-      if (request->issued_ns > then_ns && !look_at_all) break;
+      if (request->issued_ns >= then_ns && !look_at_all) break;
       if (IsOverdue(*request, then_ns)) {
         Withdraw(request);
         overdue.PushBack(request);
