@@ -123,6 +123,9 @@ void UpstreamConnection::DropUnsent() {
   Request* first = nullptr;
   bool any = false;
   for (Request* r = pending_.Back(); r != nullptr && IsUnsent(*r); r = pending_.Previous(r)) {
+    const Request* before = pending_.Previous(r);
+    // The node has heard ASKING, which would be for whatever comes next.
+    if (before != nullptr && before->sink == Request::Sink::kIgnore && !IsUnsent(*before)) break;
     first = r;
     any |= r->sink == Request::Sink::kDiscard;
   }

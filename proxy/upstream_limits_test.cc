@@ -180,6 +180,21 @@ TEST_F(UpstreamLimitsTest, AskingGoesWithWhatItWasFor) {
   EXPECT_EQ(client.Take(), Bulk("2"));
 }
 
+TEST_F(UpstreamLimitsTest, WhatTheNodeHasHeardAskingForIsSent) {
+  Open();
+  link().AcceptIgnored(kAsking);
+  Settle();
+  Send(link(), kGetA, &second);
+  Send(link(), kGetC, &second);
+  Send(kGetB);
+  second.Leave();
+  Settle();
+  EXPECT_EQ(node.Take(), kAsking + kGetA + kGetB);
+  EXPECT_EQ(not_sent(), 1u);
+  Reply("+OK\r\n" + Bulk("1") + Bulk("2"));
+  EXPECT_EQ(client.Take(), Bulk("2"));
+}
+
 // Long commands are not copied: they lie in several segments, of which the kernel has the first.
 TEST_F(UpstreamLimitsTest, TheRestMovesUpWhateverItsLength) {
   Open();
