@@ -29,6 +29,14 @@ constexpr std::string_view kSlotsCommand = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r
 constexpr std::string_view kNodesCommand = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
 constexpr std::string_view kInfoCommand = "*2\r\n$7\r\nCLUSTER\r\n$4\r\nINFO\r\n";
 
+// A replica that starts again tells nobody when it can serve reads.
+bool HasReplicaOut(const cluster::Topology& map) {
+  return std::ranges::any_of(map.shards(), [&map](const cluster::Shard& shard) {
+    return std::ranges::any_of(
+        shard.replicas, [&map](uint16_t replica) { return !map.nodes()[replica].is_online; });
+  });
+}
+
 }  // namespace
 
 // Asks one node what it sees, in three commands. Lives until each has been answered or lost, which
@@ -294,18 +302,6 @@ bool TopologyRefresher::IsInMap(const NodeAddress& address) const {
   return last_ != nullptr && std::ranges::find(last_->nodes(), address, &cluster::Node::address) !=
                                  last_->nodes().end();
 }
-
-namespace {
-
-// A replica that starts again tells nobody when it can serve reads.
-bool HasReplicaOut(const cluster::Topology& map) {
-  return std::ranges::any_of(map.shards(), [&map](const cluster::Shard& shard) {
-    return std::ranges::any_of(
-        shard.replicas, [&map](uint16_t replica) { return !map.nodes()[replica].is_online; });
-  });
-}
-
-}  // namespace
 
 void TopologyRefresher::FailRound() {
   deciding_ = false;

@@ -5,11 +5,11 @@
 // of the time for which the map has been the same, so that its return is seen), and soon after
 // somebody noticed that the map is wrong (a redirect, a failed connection), never more often than
 // refresh_min_interval. Whom: topology_nodes_asked nodes of the last good map, drawn at random;
-// another one for each that can not be reached or takes longer than refresh_timeout; the seeds when
-// they are used up, which also looks their names up again. So any of the first nodes may be gone. A
-// round decides when half of those asked (at the start, more) have told what they see, and again
-// for each view that comes later; so a node that hangs holds up nothing, and one that is cut off
-// changes nothing.
+// another one for each that can not be reached, and beside each that takes longer than 50 ms (what
+// it says counts until refresh_timeout); the seeds when they are used up, which also looks their
+// names up again. So any of the first nodes may be gone. A round decides when half of those asked
+// (at the start, more) have told what they see, and again for each view that comes later; so a node
+// that hangs holds up nothing, and one that is cut off changes nothing.
 //
 // Owner: the Worker with index 0; the others ask through their host. Thread: that worker's.
 // Invariants: 1. one round at a time counts; views for older ones are dropped; 2. no node is asked

@@ -25,6 +25,18 @@ class UpstreamOpeningTest : public testing::Test, public LinkForTest {
  protected:
   UpstreamOpeningTest() = default;
   explicit UpstreamOpeningTest(const sim::SimIoOptions& options) : LinkForTest(options) {}
+  // Sends to a node that does not answer. Requires: connect_timeout is 300 ms.
+  void ExpectGivenUpAfterTheConnectTimeout() {
+    sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
+    Send(kGetA);
+    sim.RunFor(299 * kMillisecond);
+    EXPECT_EQ(link().state(), State::kConnecting);
+    sim.RunFor(3 * kMillisecond);
+    EXPECT_EQ(link().state(), State::kIdle);
+    EXPECT_THAT(observer.lost, ElementsAre("a unsent"));
+    EXPECT_THAT(observer.failures, ElementsAre("connect timeout"));
+    EXPECT_EQ(sim.io.open_descriptors(), 0u);
+  }
   uint64_t connect_failures() { return sim.stats.upstream_connect_failures.value(); }
 };
 
@@ -70,15 +82,7 @@ TEST_F(UpstreamOpeningTest, ARefusedConnectionLosesRequestsUnsentAndIsLeftAloneF
 
 TEST_F(UpstreamOpeningTest, ASilentNodeIsGivenUpAfterTheConnectTimeout) {
   sim.config.connect_timeout_ms = 300;
-  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
-  Send(kGetA);
-  sim.RunFor(299 * kMillisecond);
-  EXPECT_EQ(link().state(), State::kConnecting);
-  sim.RunFor(3 * kMillisecond);
-  EXPECT_EQ(link().state(), State::kIdle);
-  EXPECT_THAT(observer.lost, ElementsAre("a unsent"));
-  EXPECT_THAT(observer.failures, ElementsAre("connect timeout"));
-  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+  ExpectGivenUpAfterTheConnectTimeout();
 }
 
 // As the kernel would not: it waits for a second before it asks again.
@@ -103,14 +107,7 @@ TEST_F(UpstreamOpeningTest, ConnectsThatAreBegunAnewEndAfterTheConnectTimeoutAll
   Open();
   link().CloseIdle();
   sim.RunUntil([this] { return link().state() == State::kIdle; });
-  sim.network.SetConnectMode(kAddress, sim::ConnectMode::kSilent);
-  Send(kGetA);
-  sim.RunFor(299 * kMillisecond);
-  EXPECT_EQ(link().state(), State::kConnecting);
-  sim.RunFor(3 * kMillisecond);
-  EXPECT_EQ(link().state(), State::kIdle);
-  EXPECT_THAT(observer.failures, ElementsAre("connect timeout"));
-  EXPECT_EQ(sim.io.open_descriptors(), 0u);
+  ExpectGivenUpAfterTheConnectTimeout();
 }
 
 TEST_F(UpstreamOpeningTest, ANodeThatWasNeverReachedIsGivenMoreTimeAtEachConnect) {

@@ -5,8 +5,8 @@
 // --retry_blocking_pops lets pops wait on.
 //
 // With several keys of a slot that stays half moved no node executes it (TRYAGAIN). It is asked
-// again until the client's timeout is over, when the answer is that of a timeout, or until any
-// other request would be given up, when it is the node's error.
+// again until the client's timeout is over, and for a second at least, or until any other request
+// would be given up; then the answer is the node's error.
 //
 // A client that leaves closes that connection, so the node gives it no element. An element that a
 // node had sent when its connection broke is lost, as for a client without a proxy.
